@@ -1,6 +1,7 @@
-//! Makes the client and the service of the audit log's own proto, if the feature `network-sinks` is on.
+//! Generates the client and the service of the audit log's own proto, if the feature
+//! `network-sinks` is on.
 //!
-//! The message types are not made a second time: those of `customs-record` are used.
+//! The message types are not generated again: those of `customs-record` are used.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -10,7 +11,7 @@ fn main() {
 
 #[cfg(feature = "network-sinks")]
 mod service {
-    /// The proto, and where its imports are looked for.
+    /// The proto, and the directories of its imports.
     const OWN: &str = "../../proto/customs/audit/v1/audit.proto";
     const INCLUDES: &str = "../../proto";
 

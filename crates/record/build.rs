@@ -1,14 +1,14 @@
-//! Makes the message types of the audit log's own proto. No `protoc` is needed.
+//! Generates the message types of the audit log's own proto. No `protoc` is needed.
 //!
-//! It makes no client and no service: they need a transport, which a crate of formats must not bring along. The crate
-//! `customs-audit` makes them where they are served.
+//! It generates no client and no service: they need a transport, which a crate of formats must not
+//! bring along. The crate `customs-audit` generates them where they are served.
 
 use std::path::PathBuf;
 use std::{env, fs};
 
 use prost::Message;
 
-/// The proto, and where its imports are looked for.
+/// The proto, and the directories of its imports.
 const OWN: &str = "../../proto/customs/audit/v1/audit.proto";
 const INCLUDES: &str = "../../proto";
 
@@ -20,7 +20,7 @@ fn main() {
     }
 }
 
-/// The message types of the record's own proto, and its descriptors.
+/// Writes the message types of the audit log's proto, and its descriptors.
 fn write_own_code() -> Result<(), String> {
     let descriptors = protox::compile([OWN], [INCLUDES]).map_err(|why| why.to_string())?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?)

@@ -107,7 +107,7 @@ impl DecisionLog for AuditedDecisionLog {
     fn caller_gone(&self, record: Option<&DecisionRecord>) {
         self.metrics.observe_caller_gone();
         if let Some(record) = record {
-            self.recorder.tell_caller_gone(record);
+            self.recorder.record_caller_gone(record);
         }
     }
 

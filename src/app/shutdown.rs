@@ -93,7 +93,7 @@ pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reo
         tracing::info!(
             "SIGHUP: reading the policies and the settings file now, reopening the files of the audit log"
         );
-        reopen.ask();
+        reopen.request();
         trigger.reload_now();
     }
 }

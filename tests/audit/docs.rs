@@ -1,11 +1,11 @@
-//! The examples of docs/AUDIT.md, as a reader of another language would take them.
+//! The examples of docs/AUDIT.md, read as a consumer in another language would read them.
 
 use customs_record::fields;
 use serde_json::Value;
 
 use crate::schema::{assert_in_order, parsed};
 
-/// The blocks of JSON below the headings of the field reference, each with its kind.
+/// The JSON blocks below the headings of the field reference, each with its kind.
 fn examples() -> Vec<(String, String)> {
     let path = format!("{}/docs/AUDIT.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();

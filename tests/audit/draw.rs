@@ -18,8 +18,8 @@ use customs_record::{
 };
 use proptest::prelude::*;
 
-/// Texts: empty, plain, any, control characters, marks that turn the direction of writing, what JSON itself is made of,
-/// characters beyond the first plane, and long ones.
+/// Texts: empty, plain, any, control characters, marks that turn the direction of writing, what
+/// JSON itself is made of, characters beyond the first plane, and long ones.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
@@ -33,7 +33,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Some texts, and numbers without end, of which an entry is made.
+/// A few texts and an endless series of numbers, from which an entry is made.
 #[derive(Debug)]
 struct Drawn {
     texts: Vec<String>,
@@ -46,7 +46,7 @@ impl Drawn {
         self.texts[place].clone()
     }
 
-    /// A number that looks like chance (a step of splitmix64).
+    /// A pseudorandom number (a step of splitmix64).
     fn number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,7 +1,8 @@
 //! One record of each kind, pinned: `golden.jsonl` as lines, `golden.hex` as messages.
 //!
-//! A difference here is a change of the contract. What was read by a consumer of an earlier version must still be there
-//! with the same meaning; then, and only then, the files are written anew: `CUSTOMS_WRITE_GOLDEN=1 cargo test --test audit`.
+//! A difference here is a change of the contract. What a consumer of an earlier version has read
+//! must still be there with the same meaning; then, and only then, write the files again:
+//! `CUSTOMS_WRITE_GOLDEN=1 cargo test --test audit`.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Log injection: whatever a client sends, one decision is one line of ASCII that reads back to what was sent.
+//! Log injection: whatever a client sends, one decision is one line of ASCII that reads back to
+//! what was sent.
 
 use customs_record::{DecisionEntry, Entry};
 use serde_json::Value;
@@ -72,7 +73,7 @@ fn every_attack_is_one_line() {
         };
         let entry = case.entry(&[]).unpacked();
         assert_reads_back(&entry);
-        // What was sent is what is told, but for the query and what is too long.
+        // What was sent is what is recorded, except the query and what is too long.
         let decoded = DecodedCheck::of(&case.check);
         let attributes = decoded.attributes();
         let raw_host = attributes.http.map_or(attributes.service, |http| http.host);

@@ -1,8 +1,11 @@
-//! The record as a contract: what a consumer of any language may rely on, held against the published proto.
+//! The audit log as a contract: what a consumer in any language may rely on, checked against the
+//! published proto.
 //!
-//! `schema` holds names and order to the descriptors and both renderings to one another, `golden` pins one record of each
-//! kind, `docs` reads the examples of the handbook, `injection` sends hostile texts through, and `replay` makes decisions again
-//! from their records alone.
+//! - `schema` checks names and order against the descriptors, and both formats against each other;
+//! - `golden` pins one record of each kind;
+//! - `docs` reads the examples of docs/AUDIT.md;
+//! - `injection` sends hostile texts;
+//! - `replay` makes decisions again from their records alone.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,14 +27,14 @@ use customs_record::Entry;
 use customs_record::examples;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-/// A stream's id, and a chain, as they look.
+/// A stream's id, and a chain, of the usual form.
 pub const STREAM: &str = "5f0c8a52-9a55-4f3c-8a52-9a554f3c8a52";
 pub const CHAIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// A number that a JSON number of most readers would not hold.
+/// A number that most readers of JSON numbers cannot represent.
 pub const SEQUENCE: u64 = 9_007_199_254_740_993;
 
-/// The line of an entry, its line feed included.
+/// The line of an entry, including its line feed.
 pub fn line(entry: &Entry) -> String {
     let mut out = Vec::new();
     record::json::open(entry, STREAM, SEQUENCE, &mut out);
@@ -53,7 +56,8 @@ pub fn schema() -> MessageDescriptor {
     pool.get_message_by_name("customs.audit.v1.Record").unwrap()
 }
 
-/// One line: ASCII, a single line feed at its end, and nothing that a terminal would act upon.
+/// Checks that this is one line: ASCII, a single line feed at its end, and nothing that a terminal
+/// would act on.
 pub fn assert_is_one_line(line: &str) {
     assert!(
         line.bytes()

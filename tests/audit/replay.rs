@@ -1,7 +1,7 @@
-//! Replay: a decision is made again from its line alone, on the same policies, and is the same.
+//! Replay: a decision is made again from its line alone, with the same policies, and is the same.
 //!
-//! This proves that a record holds what its decision rests on. What it does not hold on purpose is named here: queries, the
-//! values of headers, and whatever was cut.
+//! This proves that a record holds what its decision rests on. The tests name what a record leaves
+//! out on purpose: queries, the values of headers, and whatever was cut.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// What is on record of the decision. `recorded_headers` are those whose values are recorded.
+    /// The record of the decision. `recorded_headers` are those whose values are recorded.
     pub fn entry(&self, recorded_headers: &[String]) -> DecisionRecord {
         let decoded = DecodedCheck::of(&self.check);
         let attributes = decoded.attributes();
@@ -41,7 +41,7 @@ impl Case {
     }
 }
 
-/// The answers of a decision: what Envoy was told, and verdict and would, each with reason and rule.
+/// The answers of a decision: what Envoy got, and verdict and dry run, each with reason and rule.
 type Answers = [String; 7];
 
 fn of_decision(decision: &Decision) -> Answers {
@@ -104,17 +104,17 @@ impl Inputs {
                 address.to_owned() + &",192.0.2.255".repeat(hops.try_into().unwrap()),
             );
         }
-        for told in record["headers"]
+        for listed in record["headers"]
             .as_array()
             .into_iter()
             .flatten()
-            .filter(|told| told["present"] == true)
+            .filter(|listed| listed["present"] == true)
         {
-            let name = told["name"].as_str().unwrap();
-            let value = match told["value"].as_str() {
-                _ if told["valueUnknown"] == true => ",".repeat(5_000),
+            let name = listed["name"].as_str().unwrap();
+            let value = match listed["value"].as_str() {
+                _ if listed["valueUnknown"] == true => ",".repeat(5_000),
                 Some(value) => value.to_owned(),
-                None => likely_value(told),
+                None => likely_value(listed),
             };
             // Those are fields of the record by themselves.
             if ![":authority", ":method", ":path"].contains(&name) {
@@ -143,7 +143,7 @@ impl Inputs {
             self.address("sourceAddress"),
             self.address("destinationAddress"),
         );
-        let is_told =
+        let is_read =
             source_address.is_some() || destination_address.is_some() || listener_port.is_some();
         let sni = self.record["sni"].as_str();
         Attributes {
@@ -152,7 +152,7 @@ impl Inputs {
             destination_principal: self.text("gateway"),
             destination_address,
             listener_port,
-            has_address: is_told || self.record["addressUnreadable"] == true,
+            has_address: is_read || self.record["addressUnreadable"] == true,
             service: if is_http { "" } else { self.text("rawHost") },
             tls_sni: sni.or((self.record["sniAbsent"] == true).then_some("")),
             http: is_http.then(|| HttpAttributes {
@@ -174,16 +174,17 @@ fn texts(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// A value of a header that matches what its record says; where the patterns want several, one is tried.
-fn likely_value(told: &Value) -> String {
-    let patterns = texts(&told["matched"]);
+/// A value of a header that matches what its record says. If the patterns need several values, one
+/// is tried.
+fn likely_value(header: &Value) -> String {
+    let patterns = texts(&header["matched"]);
     let exact = patterns.iter().find(|pattern| !pattern.contains('*'));
     exact
         .or(patterns.first())
         .map_or_else(|| "\u{1}".to_owned(), |pattern| pattern.replace('*', ""))
 }
 
-/// What of a record cannot be replayed, or what is another.
+/// Why a record cannot be replayed, or how its replay differs.
 fn difference(case: &Case, recorded_headers: &[String], strip: &[&str]) -> Option<String> {
     let entry = case.entry(recorded_headers);
     let facts = entry.facts();
@@ -200,17 +201,17 @@ fn difference(case: &Case, recorded_headers: &[String], strip: &[&str]) -> Optio
     let attributes = inputs.attributes();
     let request = attributes.normalise(case.snapshot.settings());
     let again = case.snapshot.decide(&request, entry.time());
-    let told = (facts.identity.as_str(), facts.identity_detail);
-    let told_again = (
+    let identity = (facts.identity.as_str(), facts.identity_detail);
+    let read_back = (
         again.identity.as_str(),
         again.identity_detail.map(|detail| detail.as_str()),
     );
     let answers = of_decision(&again);
-    let is_same = answers == recorded && told == told_again;
-    (!is_same).then(|| format!("was {recorded:?} {told:?}, is {answers:?} {told_again:?}"))
+    let is_same = answers == recorded && identity == read_back;
+    (!is_same).then(|| format!("was {recorded:?} {identity:?}, is {answers:?} {read_back:?}"))
 }
 
-/// How a server is set up, beside what a row says of it.
+/// How a server is set up, besides what a row says about it.
 type Setup = (&'static str, fn(&mut Settings));
 
 const SETUPS: [Setup; 5] = [
@@ -246,21 +247,21 @@ fn cases(rows: &[rows::Row], (_, change): Setup) -> Vec<(String, Case)> {
     rows.iter().filter_map(case).collect()
 }
 
-/// The cases whose decisions are not the same from their lines without some fields.
+/// The cases whose decisions differ when made from their lines without some fields.
 fn others(cases: &[(String, Case)], tells_values: bool, strip: &[&str]) -> Vec<String> {
     let other = |(name, case): &(String, Case)| {
-        let asked = case
+        let used = case
             .snapshot
             .header_uses()
             .iter()
-            .map(|asked| asked.name.clone());
-        let told: Vec<_> = asked.filter(|_| tells_values).collect();
-        Some(format!("{name}: {}", difference(case, &told, strip)?))
+            .map(|header| header.name.clone());
+        let recorded: Vec<_> = used.filter(|_| tells_values).collect();
+        Some(format!("{name}: {}", difference(case, &recorded, strip)?))
     };
     cases.iter().filter_map(other).collect()
 }
 
-/// Rows for inputs on which no recorded case rests. In the JSON of Envoy's own messages.
+/// Rows for inputs that no recorded case rests on, in the JSON of Envoy's own messages.
 fn own_rows() -> Vec<rows::Row> {
     let policy = |when: &str| {
         format!(
@@ -336,7 +337,7 @@ fn a_decision_can_be_made_again_from_its_line() {
     let files = [
         (rows::rows("attacks.jsonl"), 140, Some("id-046")),
         (rows::rows("egress.jsonl"), 153, None),
-        // Where no proxy is trusted, a policy that asks for the client behind them is refused.
+        // Without trusted proxies, a policy that asks for the client behind them is refused.
         (own_rows(), 8, None),
     ];
     for setup in SETUPS {

@@ -1,4 +1,5 @@
-//! Names, order and types of the lines, against the descriptors; and both renderings against one another.
+//! Names, order and types of the lines, checked against the descriptors; and both formats against
+//! each other.
 
 use std::sync::LazyLock;
 
@@ -44,7 +45,8 @@ fn decoded(bytes: &[u8]) -> DynamicMessage {
     DynamicMessage::decode(SCHEMA.clone(), bytes).unwrap()
 }
 
-/// The names in an object and in all objects inside of it stand in the order of their numbers.
+/// Checks that the names in an object, and in all objects inside it, have the order of their
+/// numbers.
 pub fn assert_in_order(object: &Value, schema: &MessageDescriptor) {
     let numbers: Vec<u32> = object
         .as_object()
@@ -75,7 +77,7 @@ fn assert_is_lawful(entry: &Entry) {
     assert_in_order(&serde_json::from_str(&line).unwrap(), &SCHEMA);
     let bytes = message(entry);
     assert_eq!(parsed(&line), decoded(&bytes), "{line}");
-    // What is written by hand is what the type writes: one message in the order of its numbers.
+    // The bytes written by hand equal those of the type: one message in the order of its numbers.
     assert_eq!(
         proto::Record::decode(bytes.as_slice())
             .unwrap()

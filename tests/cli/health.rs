@@ -128,7 +128,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
                 server
                     .folder
                     .text("out/stderr")
-                    .contains("the audit cannot be written"),
+                    .contains("the audit log cannot be written"),
                 "{what}"
             );
 
@@ -145,7 +145,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
                 assert!(
                     verified
                         .stdout
-                        .contains("the file before was moved by somebody else"),
+                        .contains("another process moved the file before"),
                     "{text}"
                 );
                 let old = server.folder.at("out/d.old/a.jsonl");
@@ -158,7 +158,7 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
                 assert_eq!(verified.code, Some(1), "{text}");
                 assert!(verified.stdout.starts_with("bad: deleted: "), "{text}");
                 assert!(
-                    verified.stdout.contains("somebody deleted the file before"),
+                    verified.stdout.contains("another process deleted the file before"),
                     "{text}"
                 );
             }
@@ -210,12 +210,12 @@ fn a_stdout_that_is_closed_or_takes_nothing_is_reported_at_the_start() {
         (
             ">&-",
             &[][..],
-            "cannot write the audit to stdout: it is closed",
+            "cannot write the audit log to stdout: it is closed",
         ),
         (
             ">&-",
             &["--audit", "stdout"],
-            "cannot write the audit to stdout: it is closed",
+            "cannot write the audit log to stdout: it is closed",
         ),
         (
             ">&-",

@@ -243,7 +243,7 @@ fn an_audit_file_in_a_missing_directory_is_reported() {
     refused(
         &ended,
         1,
-        &["gone/audit.jsonl", "No such file", "make its directory"],
+        &["gone/audit.jsonl", "No such file", "create its directory"],
     );
 }
 

@@ -1,7 +1,8 @@
-//! A real collector, rotel, which takes OTLP over gRPC and passes it on over HTTP to a webhook of the test.
+//! A real collector, rotel, which accepts OTLP over gRPC and forwards it over HTTP to a webhook of
+//! the test.
 //!
-//! rotel is another project's program, so what arrives has been read and written by another implementation. It promises no
-//! order: it sends batches side by side.
+//! rotel is another project's program, so what arrives has been read and written by another
+//! implementation. It promises no order: it sends batches concurrently.
 
 use std::fs::File;
 use std::io::Read;
@@ -25,7 +26,7 @@ use crate::lines::Line;
 use customs_test_support::server;
 use customs_test_support::{PATIENCE, ports, tools, wait_for};
 
-/// One log record as it arrived, with the resource and the scope that it came under.
+/// One log record as it arrived, with its resource and scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub(crate) record: LogRecord,
@@ -62,7 +63,7 @@ fn shown(value: Option<&AnyValue>) -> String {
     }
 }
 
-/// Where the collector passes everything on to.
+/// The endpoint to which the collector forwards everything.
 pub(crate) struct Webhook {
     port: u16,
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -95,14 +96,14 @@ impl Webhook {
         }
     }
 
-    /// Everything that has arrived, in the order of the record's numbers.
+    /// Everything that has arrived, in the order of the records' numbers.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         let mut arrived = self.arrived.lock().unwrap().clone();
         arrived.sort_by_key(|arrived| arrived.line().sequence());
         arrived
     }
 
-    /// Waits until what has arrived is what is waited for.
+    /// Waits until `is_it` accepts what has arrived.
     pub(crate) fn until(&self, what: &str, is_it: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
         let found = wait_for(|| Some(self.arrived()).filter(|arrived| is_it(arrived)));
         found.unwrap_or_else(|| {
@@ -201,7 +202,7 @@ impl Rotel {
 
 impl Drop for Rotel {
     fn drop(&mut self) {
-        // Both fail only if the child is gone already.
+        // Both fail only if the child has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

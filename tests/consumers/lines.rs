@@ -1,9 +1,10 @@
-//! Lines of JSON: their fields, and whether their chain holds. Written from the document, with none of customs' own code.
+//! Lines of JSON: their fields, and whether their chain holds. Written from the documentation,
+//! without any code of customs.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A line as it is, and what it says.
+/// A line as it is, and its fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) text: String,

@@ -1,5 +1,6 @@
-//! The record as others read it: a collector of OpenTelemetry that is not ours, and a client of the tail that Python's own
-//! tools made from the published proto. customs is the real binary; what they get is compared with what the file has.
+//! The audit log as other programs read it: an OpenTelemetry collector of another project, and a
+//! client of the tail that Python's own tools generated from the published proto. customs is the
+//! real binary; what the consumers get is compared with the file.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,11 +18,11 @@ mod tail;
 
 use customs_test_support::server::Server;
 
-/// Namespace `demo-frontend` may not reach denied.example, and everything else.
+/// Namespace `demo-frontend` may reach everything except denied.example.
 pub(crate) const POLICY: &str = "apiVersion: egress.customs/v1alpha1\nkind: EgressPolicy\n\
     metadata: {name: egress, namespace: demo-frontend}\nspec:\n  deny:\n  - {name: no-host, hosts: [denied.example]}\n";
 
-/// Puts so many checks through, every other one of them a denial.
+/// Sends `count` checks; every other one is denied.
 pub(crate) fn check(server: &Server, count: usize) {
     for number in 0..count {
         let host = if number % 2 == 0 {

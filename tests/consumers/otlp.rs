@@ -14,7 +14,8 @@ fn server(port: u16, options: &str) -> Server {
     Plan::with(&flags).file("policies/a.yaml", POLICY).start()
 }
 
-/// Whether the last record of the stream is there: its own checkpoint, behind the one of the file.
+/// Whether the last record of the stream has arrived: its own checkpoint, after the one of the
+/// file.
 fn is_whole(arrived: &[Arrived]) -> bool {
     let kinds: Vec<String> = arrived
         .iter()

@@ -1,4 +1,5 @@
-//! A subscriber in Python: its code is made from the proto by grpcio's own tools, and `client.py` uses it.
+//! A subscriber in Python: grpcio's own tools generate its code from the proto, and `client.py`
+//! uses it.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use crate::lines::Line;
 use customs_test_support::{repository, tools};
 
-/// Python's modules, and the code that was made.
+/// Python's modules, and the generated code.
 struct Client {
     path: OsString,
     _made: TempDir,
@@ -43,21 +44,21 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     }
 });
 
-/// A subscriber that runs.
+/// A running subscriber.
 pub(crate) struct Subscriber {
     child: Child,
     out: BufReader<ChildStdout>,
     read: String,
 }
 
-/// What a subscriber left.
-pub(crate) struct Told {
+/// What a subscriber received by its end.
+pub(crate) struct Received {
     pub(crate) records: Vec<Line>,
     pub(crate) error: String,
 }
 
 impl Subscriber {
-    /// Subscribes with this request; ends after `count` records, if that is said.
+    /// Subscribes with this request; ends after `count` records, if given.
     pub(crate) fn start(address: &str, request: &Value, count: Option<usize>) -> Subscriber {
         let mut command = Command::new("python3");
         command
@@ -82,16 +83,16 @@ impl Subscriber {
         }
     }
 
-    /// Waits until it has been told something.
-    pub(crate) fn is_told(&mut self) {
+    /// Waits until it has received something.
+    pub(crate) fn has_received(&mut self) {
         assert!(
             self.out.read_line(&mut self.read).unwrap() > 0,
-            "it ended before it was told anything"
+            "it ended before it was received anything"
         );
     }
 
-    /// Waits for its end, which its own bound makes sure of.
-    pub(crate) fn end(mut self) -> Told {
+    /// Waits for its end; its own bound guarantees one.
+    pub(crate) fn end(mut self) -> Received {
         self.out.read_to_string(&mut self.read).unwrap();
         let mut error = String::new();
         self.child
@@ -100,7 +101,7 @@ impl Subscriber {
             .unwrap()
             .read_to_string(&mut error)
             .unwrap();
-        Told {
+        Received {
             records: self.read.lines().map(Line::of).collect(),
             error,
         }
@@ -109,13 +110,13 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        // Both fail only if the child is gone already.
+        // Both fail only if the child has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 /// Runs a subscriber to its end.
-pub(crate) fn told(address: &str, request: &Value, count: Option<usize>) -> Told {
+pub(crate) fn received(address: &str, request: &Value, count: Option<usize>) -> Received {
     Subscriber::start(address, request, count).end()
 }

@@ -1,4 +1,5 @@
-//! What subscribers get: a filter that holds, a subscription that goes on where another ended, and the last checkpoint.
+//! What subscribers get: a filter that holds, a subscription that continues where another ended,
+//! and the last checkpoint.
 
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 use tonic::transport::Endpoint;
 
 use crate::lines::{self, Line};
-use crate::subscriber::{Subscriber, told};
+use crate::subscriber::{Subscriber, received};
 use crate::{POLICY, check};
 use customs_test_support::check_client;
 use customs_test_support::server::{Plan, Server, listens};
@@ -29,11 +30,11 @@ fn sequences(records: &[Line]) -> Vec<u64> {
 }
 
 #[test]
-fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
+fn a_subscriber_continues_without_loss_and_sees_the_last_checkpoint() {
     let (mut server, address) = server();
     check(&server, 10);
     let filter = json!({"kinds": ["decision", "checkpoint"]});
-    let first = told(
+    let first = received(
         &address,
         &json!({"fromStart": true, "filter": filter}),
         Some(6),
@@ -43,9 +44,9 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
     let behind = first.records.last().unwrap();
     let request = json!({"stream": behind.text("stream"), "afterSequence": behind.text("sequence"), "filter": filter});
     let mut second = Subscriber::start(&address, &request, None);
-    second.is_told();
+    second.has_received();
     check(&server, 10);
-    // What is in the ring is told before the stream ends.
+    // What is in the ring is sent before the stream ends.
     server.stop();
     let second = second.end();
     assert_eq!(second.error, "");
@@ -64,7 +65,7 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
     let file = lines::all(&server.folder.text("out/audit.jsonl"));
     let of_file = lines::of_kind(&file, "decision");
     assert_eq!(decisions.len(), 30);
-    for (told, written) in decisions.iter().zip(of_file) {
+    for (received, written) in decisions.iter().zip(of_file) {
         for field in [
             "decisionId",
             "effect",
@@ -73,16 +74,16 @@ fn a_subscriber_goes_on_without_loss_and_sees_the_last_checkpoint() {
             "host",
             "namespace",
         ] {
-            assert_eq!(told.fields[field], written.fields[field], "{field}");
+            assert_eq!(received.fields[field], written.fields[field], "{field}");
         }
-        // Python leaves zeros at the end of a time out, three at a time.
+        // Python leaves out zeros at the end of a time, three at a time.
         let time = |line: &Line| line.text("time").trim_end_matches(['0', 'Z']).to_owned();
-        assert_eq!(time(told), time(written));
+        assert_eq!(time(received), time(written));
     }
     let checkpoints = lines::of_kind(&all, "checkpoint");
     let sealed = checkpoints
         .iter()
-        .find(|told| told.text("sealedStream") == file[0].text("stream"))
+        .find(|received| received.text("sealedStream") == file[0].text("stream"))
         .unwrap();
     assert_eq!(sealed.fields["final"], true);
     let covered = file
@@ -97,25 +98,26 @@ fn a_filter_holds_for_what_python_reads() {
     let (server, address) = server();
     check(&server, 20);
     let filter = json!({"kinds": ["decision"], "namespaces": ["demo-frontend"], "hosts": ["*.example"], "effect": "deny"});
-    let told = told(
+    let received = received(
         &address,
         &json!({"fromStart": true, "filter": filter}),
         Some(10),
     );
-    assert_eq!(told.error, "");
+    assert_eq!(received.error, "");
     assert!(
-        told.records
+        received
+            .records
             .iter()
             .all(|record| record.text("host") == "denied.example")
     );
-    assert_eq!(told.records.len(), 10);
+    assert_eq!(received.records.len(), 10);
 }
 
 #[test]
-fn a_request_that_cannot_be_served_is_told_why() {
+fn a_request_that_cannot_be_served_is_answered_with_why() {
     let (server, address) = server();
     check(&server, 1);
-    let refused = told(&address, &json!({"afterSequence": "5"}), None);
+    let refused = received(&address, &json!({"afterSequence": "5"}), None);
     assert!(
         refused.error.contains("INVALID_ARGUMENT: after_sequence"),
         "{}",
@@ -143,13 +145,13 @@ fn grpcurl_needs_no_proto() {
     ] {
         assert!(listed.lines().any(|line| line == name), "{listed}");
     }
-    let told = run(&[
+    let received = run(&[
         "-d",
         r#"{"from_start": true}"#,
         &address,
         "customs.audit.v1.AuditService/Tail",
     ]);
-    assert_eq!(told.matches("\"decision\"").count(), 2, "{told}");
+    assert_eq!(received.matches("\"decision\"").count(), 2, "{received}");
 }
 
 #[test]
@@ -160,8 +162,8 @@ fn a_tail_on_a_unix_socket_and_a_silent_client_do_not_hold_up_the_end() {
     check(&server, 3);
     let socket = server.folder.at("out/tail.sock");
     let request = json!({"fromStart": true, "filter": {"kinds": ["decision"]}});
-    let told = told(&format!("unix:{}", socket.display()), &request, Some(3));
-    assert_eq!((told.records.len(), &*told.error), (3, ""));
+    let received = received(&format!("unix:{}", socket.display()), &request, Some(3));
+    assert_eq!((received.records.len(), &*received.error), (3, ""));
     assert!(listens(port));
     let _silent = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let begin = std::time::Instant::now();
@@ -178,7 +180,7 @@ fn a_subscriber_that_reads_nothing_holds_up_neither_checks_nor_the_end() {
         ..TailRequest::default()
     };
     let subscription = check_client::wait(async {
-        // This many bytes it takes without reading them.
+        // The client accepts this many bytes without reading them.
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .unwrap()
             .initial_stream_window_size(16_384);
@@ -192,7 +194,7 @@ fn a_subscriber_that_reads_nothing_holds_up_neither_checks_nor_the_end() {
     let ended = server.stop();
     assert!(begin.elapsed().as_millis() < 3500, "{:?}", begin.elapsed());
     assert!(
-        ended.stderr.contains("they are cut off"),
+        ended.stderr.contains("they are disconnected"),
         "{}",
         ended.stderr
     );

@@ -43,8 +43,8 @@ fn hostile_texts() -> Vec<String> {
 
 /// Returns a check in which every text that a client controls is this one.
 fn hostile(text: &str) -> CheckRequest {
-    let mut asked = check(text);
-    let attributes = asked.attributes.as_mut().unwrap();
+    let mut request = check(text);
+    let attributes = request.attributes.as_mut().unwrap();
     let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
     (http.path, http.method) = (format!("/{text}"), text.to_owned());
     let headers = [
@@ -65,7 +65,7 @@ fn hostile(text: &str) -> CheckRequest {
     attributes.tls_session = Some(TlsSession {
         sni: text.to_owned(),
     });
-    asked
+    request
 }
 
 /// Returns the records of decisions, line by line.
@@ -100,8 +100,8 @@ fn assert_recorded(record: &Value, field: &str, sent: &str) {
 }
 
 /// Checks that one record has what was sent, and nothing that must stay secret.
-fn assert_is_of(record: &Value, asked: &CheckRequest) {
-    let decoded = DecodedCheck::of(asked);
+fn assert_is_of(record: &Value, request: &CheckRequest) {
+    let decoded = DecodedCheck::of(request);
     let sent = decoded.attributes();
     let (host, path) = sent
         .http
@@ -126,9 +126,9 @@ fn one_decision_is_one_line_whatever_is_sent() {
         &["--audit", "stdout", "--audit", "file:audit.jsonl"],
     );
     let attacks = rows("attacks.jsonl");
-    let mut asked: Vec<CheckRequest> = attacks.iter().map(|row| row.check()).collect();
-    asked.extend(hostile_texts().iter().map(|text| hostile(text)));
-    for one in &asked {
+    let mut requests: Vec<CheckRequest> = attacks.iter().map(|row| row.check()).collect();
+    requests.extend(hostile_texts().iter().map(|text| hostile(text)));
+    for one in &requests {
         // One after the other, so that the audit log has them in this order.
         let result = run(&Load {
             connections: 1,
@@ -141,15 +141,15 @@ fn one_decision_is_one_line_whatever_is_sent() {
     for name in ["audit.jsonl", "out"] {
         let file = directory.path().join(name);
         let records = decisions(&text_of(&file));
-        assert_eq!(records.len(), asked.len(), "{name}: a line each");
-        for (record, asked) in records.iter().zip(&asked) {
-            assert_is_of(record, asked);
+        assert_eq!(records.len(), requests.len(), "{name}: a line each");
+        for (record, request) in records.iter().zip(&requests) {
+            assert_is_of(record, request);
         }
         let (code, words) = verify(&[file]);
         assert_eq!(code, 0, "{name}: {words}");
         println!(
             "{} decisions, {} of them recorded attacks, in {name}: {}",
-            asked.len(),
+            requests.len(),
             attacks.len(),
             words.trim()
         );

@@ -2,8 +2,8 @@
 //! chain holds, and each `on_full` setting does what its name says.
 //!
 //! The sizes are small here. `make durability` runs the same tests with a release build, a million
-//! checks and two hundred kills; CUSTOMS_DURABILITY_CHECKS, CUSTOMS_DURABILITY_KILLS, CUSTOMS_DURABILITY_ROTATIONS
-//! and CUSTOMS_DURABILITY_CHANGES set them.
+//! checks and two hundred kills; CUSTOMS_DURABILITY_CHECKS, CUSTOMS_DURABILITY_KILLS,
+//! CUSTOMS_DURABILITY_ROTATIONS and CUSTOMS_DURABILITY_CHANGES set them.
 
 #![allow(
     clippy::unwrap_used,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use customs_record::signing::Verifier;
 use customs_record::verify::report::{Outcome, Report, What};
-use customs_record::verify::{Asked, verify};
+use customs_record::verify::{VerifyOptions, verify};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
@@ -80,7 +80,7 @@ impl Place {
     /// Returns what the library says about these files.
     fn ask(&self, files: Vec<PathBuf>) -> Report {
         let keys = vec![Verifier::read(&self.path("public.pem")).unwrap()];
-        verify(&Asked {
+        verify(&VerifyOptions {
             files,
             checkpoints: Some(self.path("checkpoints.jsonl")),
             keys,

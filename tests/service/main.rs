@@ -384,7 +384,7 @@ async fn every_check_is_one_entry_that_agrees_with_its_answer() {
     let entries = rig.log.entries();
     assert_eq!(entries.len(), answers.len());
     for (entry, response) in entries.iter().zip(&answers) {
-        let entry = entry.told();
+        let entry = entry.to_entry();
         assert_eq!(entry.decision_id, metadata(response, "decision_id"));
         assert_eq!(entry.effect == Effect::Allow, code(response) == 0);
         assert_eq!(entry.verdict.reason.as_str(), metadata(response, "reason"));

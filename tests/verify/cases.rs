@@ -16,19 +16,19 @@ fn sealed() -> Log {
 }
 
 #[test]
-fn an_intact_log_is_told_with_its_last_checkpoint() {
+fn an_intact_log_is_reported_with_its_last_checkpoint() {
     let folder = Folder::of(&sealed());
-    let (code, told, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key key.pem");
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key key.pem");
+    assert_eq!(code, Some(0), "{printed}");
     for line in [
         "intact\n",
         "1 file, 1 stream, 23 records, of which 20 decisions",
         "22 records of stream stream-1, final, key ",
     ] {
-        assert!(told.contains(line), "{line}: {told}");
+        assert!(printed.contains(line), "{line}: {printed}");
     }
-    let (code, told, _) = folder.run("a.log --format json --key key.pem");
-    let read: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let (code, printed, _) = folder.run("a.log --format json --key key.pem");
+    let read: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(
         (code, &read["outcome"], &read["records"]),
         (Some(0), &"intact".into(), &23.into())
@@ -44,17 +44,18 @@ fn a_record_that_no_tool_reads_is_not_intact() {
             log.checkpoint(true);
             log
         };
-        let (code, told, _) = Folder::of(&log(MAX_RECORD - 1000)).run("a.log");
-        assert_eq!(code, Some(0), "{told}");
-        // Its chain is right, and neither the statistics nor a server that goes on behind it can read it.
+        let (code, printed, _) = Folder::of(&log(MAX_RECORD - 1000)).run("a.log");
+        assert_eq!(code, Some(0), "{printed}");
+        // Its chain is right, but neither the statistics nor a server that continues it can read
+        // it.
         let folder = Folder::of(&log(MAX_RECORD + 1));
-        let (code, told, _) = folder.run("a.log");
-        assert_eq!(code, Some(1), "{told}");
+        let (code, printed, _) = folder.run("a.log");
+        assert_eq!(code, Some(1), "{printed}");
         assert!(
-            told.starts_with("bad: edited: ")
-                && told.contains(" 2: ")
-                && told.contains("longer than any record"),
-            "{told}"
+            printed.starts_with("bad: edited: ")
+                && printed.contains(" 2: ")
+                && printed.contains("longer than any record"),
+            "{printed}"
         );
     }
 }
@@ -64,31 +65,31 @@ fn what_no_checkpoint_seals_is_an_unsealed_tail() {
     let mut log = Log::new(Format::Json, "stream-1");
     log.decisions(2);
     let folder = Folder::of(&log);
-    let (code, told, _) = folder.run("a.log");
+    let (code, printed, _) = folder.run("a.log");
     assert_eq!(code, Some(3));
     assert!(
-        told.starts_with("unsealed tail: 3 records\n")
-            && told.contains("no checkpoint that counts"),
-        "{told}"
+        printed.starts_with("unsealed tail: 3 records\n")
+            && printed.contains("no checkpoint that counts"),
+        "{printed}"
     );
     log.checkpoint(false);
     log.decisions(2);
     let folder = Folder::of(&log);
-    let (code, told, _) = folder.run("a.log --key key.pem --checkpoints checkpoints.jsonl");
+    let (code, printed, _) = folder.run("a.log --key key.pem --checkpoints checkpoints.jsonl");
     assert_eq!(code, Some(3));
     assert!(
-        told.starts_with("unsealed tail: 2 records\n") && !told.contains("intact"),
-        "{told}"
+        printed.starts_with("unsealed tail: 2 records\n") && !printed.contains("intact"),
+        "{printed}"
     );
 }
 
 #[test]
 fn without_a_key_the_answer_says_what_it_is_worth() {
-    let (code, told, _) = Folder::of(&sealed()).run("a.log");
+    let (code, printed, _) = Folder::of(&sealed()).run("a.log");
     assert_eq!(code, Some(0));
     assert!(
-        told.contains("note: signatures were not checked: without --key"),
-        "{told}"
+        printed.contains("note: signatures were not checked: without --key"),
+        "{printed}"
     );
 }
 
@@ -97,15 +98,15 @@ fn checkpoints_of_no_or_another_key_do_not_count() {
     let mut log = sealed();
     let folder = Folder::of(&log);
     folder.write("other.pem", public_pem(&key(8)).as_bytes());
-    let (code, told, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key other.pem");
-    assert_eq!(code, Some(3), "{told}");
+    let (code, printed, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key other.pem");
+    assert_eq!(code, Some(3), "{printed}");
     assert!(
-        told.contains("unsealed tail: 23 records") && told.contains("not signed by that key"),
-        "{told}"
+        printed.contains("unsealed tail: 23 records") && printed.contains("not signed by that key"),
+        "{printed}"
     );
-    let (code, told, _) =
+    let (code, printed, _) =
         folder.run("a.log --checkpoints checkpoints.jsonl --key other.pem --key key.pem");
-    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(code, Some(0), "{printed}");
     log = Log::new(Format::Json, "stream-1");
     log.key = None;
     log.checkpoint(true);
@@ -114,7 +115,7 @@ fn checkpoints_of_no_or_another_key_do_not_count() {
     assert_eq!(folder.run("a.log").0, Some(0));
 }
 
-/// Lines with their chain made anew, as somebody does who knows how it is made.
+/// Lines with a recomputed chain, as an attacker makes them who knows how it is computed.
 fn rechained(lines: &[String]) -> Vec<String> {
     let mut head = [0; 32];
     let mut again = |line: &String| {
@@ -130,7 +131,7 @@ fn rechained(lines: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn an_edit_with_the_chain_made_anew_is_found_by_a_signed_checkpoint() {
+fn an_edit_with_a_recomputed_chain_is_found_by_a_signed_checkpoint() {
     let honest = sealed();
     let folder = Folder::of(&honest);
     let mut lines: Vec<String> = str::from_utf8(&honest.bytes)
@@ -146,18 +147,18 @@ fn an_edit_with_the_chain_made_anew_is_found_by_a_signed_checkpoint() {
         "a.log",
         "a.log --key key.pem --checkpoints checkpoints.jsonl",
     ] {
-        let (code, told, _) = folder.run(arguments);
-        assert_eq!(code, Some(1), "{told}");
+        let (code, printed, _) = folder.run(arguments);
+        assert_eq!(code, Some(1), "{printed}");
         assert!(
-            told.starts_with("bad: checkpoint mismatch: a.log, line 2"),
-            "{told}"
+            printed.starts_with("bad: checkpoint mismatch: a.log, line 2"),
+            "{printed}"
         );
         assert!(
-            told.contains("records 12 to 22 of stream stream-1"),
-            "{told}"
+            printed.contains("records 12 to 22 of stream stream-1"),
+            "{printed}"
         );
     }
-    // And the checkpoint made anew too, but for its signature.
+    // And the checkpoint rewritten too, except for its signature.
     let new: serde_json::Value = serde_json::from_str(&lines[21]).unwrap();
     lines[22] = lines[22].replace(
         &hex(&honest.places[21].head),
@@ -169,11 +170,11 @@ fn an_edit_with_the_chain_made_anew_is_found_by_a_signed_checkpoint() {
         Some(0),
         "without a key it cannot be seen"
     );
-    let (code, told, _) = folder.run("a.log --key key.pem");
+    let (code, printed, _) = folder.run("a.log --key key.pem");
     assert_eq!(code, Some(1));
     assert!(
-        told.starts_with("bad: bad signature: a.log, line 23: record 23 of stream stream-1"),
-        "{told}"
+        printed.starts_with("bad: bad signature: a.log, line 23: record 23 of stream stream-1"),
+        "{printed}"
     );
 }
 
@@ -183,11 +184,11 @@ fn a_checkpoint_file_with_a_wrong_signature_is_bad() {
     let folder = Folder::of(&log);
     let changed = log.checkpoints.replace("\"final\":true,", "");
     folder.write("checkpoints.jsonl", changed.as_bytes());
-    let (code, told, _) = folder.run("a.log --key key.pem --checkpoints checkpoints.jsonl");
+    let (code, printed, _) = folder.run("a.log --key key.pem --checkpoints checkpoints.jsonl");
     assert_eq!(code, Some(1));
     assert!(
-        told.starts_with("bad: bad signature: checkpoints.jsonl, line 2"),
-        "{told}"
+        printed.starts_with("bad: bad signature: checkpoints.jsonl, line 2"),
+        "{printed}"
     );
 }
 
@@ -198,22 +199,22 @@ fn declared_losses_are_counted() {
     log.gap(7, 2);
     log.gap(1, 0);
     log.checkpoint(true);
-    let (code, told, _) = Folder::of(&log).run("a.log --key key.pem");
+    let (code, printed, _) = Folder::of(&log).run("a.log --key key.pem");
     assert_eq!(code, Some(0));
     assert!(
-        told.contains("declared losses: 10 records (8 decisions) in 2 gap records"),
-        "{told}"
+        printed.contains("declared losses: 10 records (8 decisions) in 2 gap records"),
+        "{printed}"
     );
 }
 
 #[test]
-fn what_is_no_log_is_an_error_and_no_verdict() {
+fn a_file_that_is_not_a_log_is_an_error_and_not_a_verdict() {
     let log = sealed();
     let folder = Folder::of(&log);
     folder.write("text", b"hello\nworld\n");
     folder.write("b.log", &log.bytes);
     for (arguments, expected) in [
-        ("text", "`text` is no audit log"),
+        ("text", "`text` is not an audit log"),
         (".", "`.` is a directory; name the files in it"),
         ("missing", "cannot read `missing`"),
         (
@@ -222,19 +223,19 @@ fn what_is_no_log_is_an_error_and_no_verdict() {
         ),
         (
             "a.log --checkpoints key.pem",
-            "`key.pem` is no checkpoint file",
+            "`key.pem` is not a checkpoint file",
         ),
         ("a.log b.log", "begin with the same record"),
         ("a.log --checkpoints missing", "cannot read `missing`"),
         ("a.log --key missing", "cannot read the key `missing`"),
         (
             "a.log --key text",
-            "`text` is no Ed25519 public key in PEM: it holds no key in PEM",
+            "`text` is not an Ed25519 public key in PEM: it holds no key in PEM",
         ),
         ("", "required"),
     ] {
-        let (code, told, why) = run(&folder.path(""), arguments);
-        assert_eq!((code, told.as_str()), (Some(2), ""), "{arguments}");
+        let (code, printed, why) = run(&folder.path(""), arguments);
+        assert_eq!((code, printed.as_str()), (Some(2), ""), "{arguments}");
         assert!(why.contains(expected), "{arguments}: {why}");
     }
 }
@@ -243,12 +244,12 @@ fn what_is_no_log_is_an_error_and_no_verdict() {
 fn an_empty_file_is_never_intact() {
     let folder = Folder::of(&sealed());
     folder.write("a.log", b"");
-    let (code, told, _) = folder.run("a.log");
+    let (code, printed, _) = folder.run("a.log");
     assert_eq!(code, Some(3));
-    assert!(told.contains("note: a.log is empty"), "{told}");
-    let (code, told, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key key.pem");
+    assert!(printed.contains("note: a.log is empty"), "{printed}");
+    let (code, printed, _) = folder.run("a.log --checkpoints checkpoints.jsonl --key key.pem");
     assert_eq!(code, Some(1));
-    assert!(told.starts_with("bad: truncated: "), "{told}");
+    assert!(printed.starts_with("bad: truncated: "), "{printed}");
 }
 
 #[test]
@@ -266,18 +267,18 @@ fn a_record_may_come_on_the_standard_input() {
             String::from_utf8(output.stdout).unwrap(),
         )
     };
-    let (code, told) = run(std::fs::File::open(folder.path("a.log")).unwrap().into());
-    assert!(code == Some(0) && told.contains(", in -\n"), "{told}");
+    let (code, printed) = run(std::fs::File::open(folder.path("a.log")).unwrap().into());
+    assert!(code == Some(0) && printed.contains(", in -\n"), "{printed}");
     let mut cat = std::process::Command::new("cat");
     let mut cat = cat
         .arg(folder.path("a.log"))
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let (code, told) = run(cat.stdout.take().unwrap().into());
+    let (code, printed) = run(cat.stdout.take().unwrap().into());
     assert!(
-        cat.wait().unwrap().success() && code == Some(0) && told.starts_with("intact\n"),
-        "{told}"
+        cat.wait().unwrap().success() && code == Some(0) && printed.starts_with("intact\n"),
+        "{printed}"
     );
 }
 
@@ -298,10 +299,10 @@ fn a_record_of_some_decisions_is_not_taken_for_one_of_all() {
         lines[1].clone(),
     ]);
     folder.write("a.log", lines.concat().as_bytes());
-    let (code, told, _) = folder.run("a.log");
-    assert_eq!(code, Some(3), "{told}");
+    let (code, printed, _) = folder.run("a.log");
+    assert_eq!(code, Some(3), "{printed}");
     assert!(
-        told.contains("note: the record holds what the filter `denies` lets through, and no more"),
-        "{told}"
+        printed.contains("note: the audit log holds only what the filter `denies` lets through"),
+        "{printed}"
     );
 }

@@ -1,13 +1,13 @@
-//! Clocks that are set back: what counts is the order of the chain, and times going back are no fault. Neither do they
-//! hide anything.
+//! Clocks that are set back: the order of the chain counts, and times that go back are not an
+//! error. Nor do they hide one.
 
 use customs_record::verify::report::{Outcome, What};
 
 use super::Folder;
 use super::log::{Format, Log};
 
-/// Three files of two processes, each of which began at an earlier time than the one before: the second has the end of the
-/// first process and the beginning of the second one.
+/// Three files of two processes. Each file began at an earlier time than the one before; the second
+/// has the end of the first process and the beginning of the second one.
 fn back_in_time(format: Format) -> (Folder, [Log; 3]) {
     let mut first = Log::new(format, "stream-1");
     first.clock = 50_000;
@@ -37,7 +37,7 @@ fn back_in_time(format: Format) -> (Folder, [Log; 3]) {
 }
 
 #[test]
-fn times_going_back_within_a_file_are_no_fault() {
+fn times_going_back_within_a_file_are_not_an_error() {
     for format in [Format::Json, Format::Protobuf] {
         let mut log = Log::new(format, "stream-1");
         for clock in [9_000, 3, 70_000, 0] {
@@ -76,14 +76,14 @@ fn files_are_read_as_they_are_joined_where_their_times_say_otherwise() {
                 .collect();
             assert_eq!(names, ["a.log.1", "a.log.2", "a.log"]);
         }
-        // Also where the first of them is gone.
+        // Also if the first of them is gone.
         let report = folder.ask(&["a.log", "a.log.2"], true, true);
         assert_eq!(report.outcome, Outcome::Intact, "{report:?}");
         assert!(
             report
                 .notes
                 .iter()
-                .any(|note| note.contains("goes on from record 22 of stream stream-1")),
+                .any(|note| note.contains("continues from record 22 of stream stream-1")),
             "{report:?}"
         );
     }
@@ -94,7 +94,8 @@ fn a_clock_that_was_set_back_hides_nothing() {
     for format in [Format::Json, Format::Protobuf] {
         let (folder, [first, second, _]) = back_in_time(format);
         let what = |files: &[&str]| folder.ask(files, true, true).bad.map(|bad| bad.what);
-        // The last file, the one in the middle, all of the later process although its checkpoints have earlier times.
+        // The last file, the one in the middle, all of the later process although its checkpoints
+        // have earlier times.
         assert_eq!(what(&["a.log.1", "a.log.2"]), Some(What::Truncated));
         assert_eq!(what(&["a.log.1", "a.log"]), Some(What::UndeclaredGap));
         let end = second.records[6].end;
@@ -110,7 +111,7 @@ fn a_clock_that_was_set_back_hides_nothing() {
 }
 
 #[test]
-fn a_later_stream_of_another_sink_is_no_truncation_and_a_later_one_of_this_is() {
+fn a_later_stream_of_another_sink_is_not_a_truncation_and_a_later_one_of_this_is() {
     let mut log = Log::new(Format::Json, "stream-1");
     log.checkpoint(true);
     let mut other = Log::new(Format::Json, "stream-9");

@@ -19,7 +19,8 @@ fn what(report: &Report) -> Option<What> {
     report.bad.as_ref().map(|bad| bad.what)
 }
 
-/// Three files of one sink: the first two of one process, the third of that and the next one. The first two are packed.
+/// Three files of one sink: the first two of one process, the third of that process and the next
+/// one. The first two are packed.
 fn rotated(format: Format) -> (Folder, [Log; 3]) {
     let mut first = Log::new(format, "stream-1");
     first.decisions(20);
@@ -78,7 +79,7 @@ fn a_missing_file_in_the_middle_is_an_undeclared_gap() {
 }
 
 #[test]
-fn a_first_file_that_goes_on_from_another_is_noted() {
+fn a_first_file_that_continues_another_is_noted() {
     for format in FORMATS {
         let (folder, _) = rotated(format);
         let report = folder.ask(&["a.log.1.gz", "a.log"], true, true);
@@ -87,7 +88,7 @@ fn a_first_file_that_goes_on_from_another_is_noted() {
             report
                 .notes
                 .iter()
-                .any(|note| note.contains("goes on from record 32 of stream stream-1")),
+                .any(|note| note.contains("continues from record 32 of stream stream-1")),
             "{report:?}"
         );
     }
@@ -175,7 +176,7 @@ fn the_unfinished_record_of_a_killed_process_is_torn_and_then_declared() {
         );
         assert!(report.torn.is_some_and(|torn| torn.bytes > 20));
 
-        // The next process cuts it off and says so.
+        // The next process cuts it off and records that.
         let whole = log.records.len() - 2;
         let mut next = log.clone();
         next.bytes.truncate(next.records[whole].end);
@@ -185,7 +186,7 @@ fn the_unfinished_record_of_a_killed_process_is_torn_and_then_declared() {
         let folder = Folder::of(&next);
         assert_eq!(folder.ask(&["a.log"], true, true).outcome, Outcome::Intact);
 
-        // A file that stays unfinished, while another goes on.
+        // A file that stays unfinished, while another continues.
         let mut other = next.rotated();
         other.decisions(1);
         folder.write("b.log", &other.bytes);
@@ -240,7 +241,7 @@ fn a_file_that_is_being_packed_is_read_once() {
             "{report:?}"
         );
     }
-    // Alone it is what it is: damaged.
+    // On its own it is damaged.
     assert_eq!(
         what(&folder.ask(&["a.log.2.gz.part"], false, true)),
         Some(What::Truncated)

@@ -1,5 +1,6 @@
-//! A log as customs writes it, made by other means: text, a hash and a signature, and nothing of the code that is tested.
-//! It is for what no server writes; what a server writes is in [`real`](super::real).
+//! A log as customs writes it, made by other means: text, a hash and a signature, and none of the
+//! code under test. It is for logs that no server writes; those that a server writes are in
+//! [`real`](super::real).
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -18,7 +19,7 @@ pub(crate) enum Format {
     Protobuf,
 }
 
-/// Where a stream stands.
+/// The position of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) stream: String,
@@ -50,7 +51,7 @@ pub(crate) struct Log {
     pub(crate) bytes: Vec<u8>,
     /// The bytes of each record, with what delimits it.
     pub(crate) records: Vec<Range<usize>>,
-    /// Where the stream stood behind each of them.
+    /// The position of the stream behind each of them.
     pub(crate) places: Vec<Place>,
     pub(crate) at: Place,
     /// The checkpoint file.
@@ -84,7 +85,7 @@ fn time(clock: u64) -> String {
 }
 
 impl Log {
-    /// The file of a stream that is the first of all.
+    /// The file of a stream without a stream before it.
     pub(crate) fn new(format: Format, stream: &str) -> Log {
         let mut log = Log::empty(format, 0);
         log.begin(stream, &Place::start(), 0);
@@ -117,7 +118,7 @@ impl Log {
         log
     }
 
-    /// A stream begins.
+    /// Begins a stream.
     pub(crate) fn begin(&mut self, stream: &str, previous: &Place, torn_bytes: u64) {
         self.at = Place {
             stream: stream.to_owned(),
@@ -127,7 +128,7 @@ impl Log {
         self.write(link(previous, torn_bytes));
     }
 
-    /// The process starts again and appends to the same file.
+    /// Restarts the process, which appends to the same file.
     pub(crate) fn restart(&mut self, stream: &str) {
         let previous = self.at.clone();
         self.begin(stream, &previous, 0);
@@ -137,7 +138,7 @@ impl Log {
         (0..count).for_each(|_| self.write(decision("allow")));
     }
 
-    /// A decision whose path has so many bytes.
+    /// Appends a decision whose path has `bytes` bytes.
     pub(crate) fn long_decision(&mut self, bytes: usize) {
         let path = "x".repeat(bytes);
         let mut fact = decision("allow");
@@ -163,7 +164,7 @@ impl Log {
         });
     }
 
-    /// A checkpoint here, in the checkpoint file too.
+    /// Appends a checkpoint, to the checkpoint file too.
     pub(crate) fn checkpoint(&mut self, is_final: bool) {
         let (sealed, head, moment) = (self.at.clone(), hex(&self.at.head), time(self.clock + 1));
         let (stream, records) = (&sealed.stream, sealed.sequence);
@@ -216,7 +217,7 @@ impl Log {
         self.places.push(self.at.clone());
     }
 
-    /// A record that nobody wrote, with the right number and chain for this index.
+    /// A forged record, with the right number and chain for this index.
     pub(crate) fn forged(&self, index: usize) -> Vec<u8> {
         let before = match index.checked_sub(1) {
             Some(before) => self.places[before].clone(),

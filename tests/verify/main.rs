@@ -1,4 +1,4 @@
-//! `customs audit verify` against everything that somebody could do to a log: each of it is found, and named.
+//! `customs audit verify` against every way of tampering with a log: each is found, and named.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,11 +22,11 @@ use std::process::Command;
 use customs_record::examples;
 use customs_record::signing::Verifier;
 use customs_record::verify::report::{Report, What};
-use customs_record::verify::{Asked, verify};
+use customs_record::verify::{VerifyOptions, verify};
 
 use log::{Log, key, public_pem};
 
-/// A folder with files, and what is asked of them.
+/// A folder with files to verify.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -51,9 +51,9 @@ impl Folder {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    /// Asks the library.
+    /// Verifies with the library.
     pub(crate) fn ask(&self, files: &[&str], with_checkpoints: bool, with_key: bool) -> Report {
-        let asked = Asked {
+        let options = VerifyOptions {
             files: files.iter().map(|name| self.path(name)).collect(),
             checkpoints: with_checkpoints.then(|| self.path("checkpoints.jsonl")),
             keys: if with_key {
@@ -62,15 +62,15 @@ impl Folder {
                 Vec::new()
             },
         };
-        verify(&asked).unwrap_or_else(|why| panic!("{why}"))
+        verify(&options).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// What is wrong with `a.log`, by its checkpoints and the key.
+    /// What is wrong with `a.log`, with its checkpoints and the key.
     pub(crate) fn found(&self) -> Option<What> {
         self.ask(&["a.log"], true, true).bad.map(|bad| bad.what)
     }
 
-    /// Runs the binary there.
+    /// Runs the binary in the folder.
     pub(crate) fn run(&self, arguments: &str) -> (Option<i32>, String, String) {
         run(self.0.path(), arguments)
     }

@@ -1,6 +1,7 @@
-//! A log made by what the server makes it with: entries of every kind, its stream, its checkpoints and its signatures.
+//! A log made with the code of the server: entries of every kind, its stream, its checkpoints and
+//! its signatures.
 //!
-//! [`log`](super::log) beside it makes the same by other means, for what no server writes.
+//! [`log`](super::log) makes the same by other means, for logs that no server writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use customs_audit::checkpoint::{CheckpointFile, Checkpointer, Every};
 use customs_engine::time::UnixNanos;
 use customs_record::Entry;
 use customs_record::signing::Signer;
-use customs_record::stream::{self, Left, Stream};
+use customs_record::stream::{self, ResumePoint, Stream};
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
@@ -19,7 +20,8 @@ use super::log::{Format, Log, Place, key};
 const STREAM: &str = "019ab2c4-7f10-4c1e-9a55-0d6c5f1b2a34";
 const SINK: &str = "file:a.log";
 
-/// What is on record: an event of each kind now and then, decisions in which everything is said, and many short ones.
+/// The records: now and then an event of each kind, decisions with every field, and many short
+/// ones.
 fn entries() -> Vec<Entry> {
     // The first record of a stream is the stream's own.
     let mut entries = examples::of_every_kind();
@@ -52,7 +54,7 @@ fn entries() -> Vec<Entry> {
     entries
 }
 
-/// A log of so many records, with a checkpoint in its middle and a last one behind its last record.
+/// A log of `records` records, with a checkpoint in its middle and a last one at its end.
 pub(crate) fn sealed(format: Format, records: usize) -> Log {
     let folder = tempfile::tempdir().unwrap();
     let (private, checkpoints) = (
@@ -84,7 +86,7 @@ pub(crate) fn sealed(format: Format, records: usize) -> Log {
     let mut stream = Stream::new(STREAM.into(), SINK, "all", its_format);
     let mut time = UnixNanos(1_795_435_200_000_000_000);
     let mut out = Vec::new();
-    stream.begin(Left::default(), time, &mut out);
+    stream.begin(ResumePoint::default(), time, &mut out);
     checkpointer.begin(stream.position());
     taken(&mut log, &stream, &mut out);
     for count in 1..=records {
@@ -93,7 +95,7 @@ pub(crate) fn sealed(format: Format, records: usize) -> Log {
         if let Some(checkpoint) = checkpointer.due(stream.position(), is_last, time) {
             stream.append(&Entry::Checkpoint(checkpoint.clone().into()), &mut out);
             checkpointer.begin(stream.position());
-            checkpointer.tell(checkpoint, true);
+            checkpointer.publish(checkpoint, true);
         } else {
             stream.append(&entries[count % entries.len()], &mut out);
         }

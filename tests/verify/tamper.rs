@@ -1,5 +1,5 @@
-//! Edits, deletions, swaps, insertions and cuts at random places of a log with a signed checkpoint after its last record:
-//! each is found, every time, and named with its word.
+//! Edits, deletions, swaps, insertions and cuts at random places of a log with a signed checkpoint
+//! after its last record: each is found, every time, and named with its word.
 
 use std::sync::LazyLock;
 
@@ -44,7 +44,7 @@ impl Dice {
     }
 }
 
-/// Does it again and again to each log.
+/// Repeats it on each log.
 fn always(tamper: impl Fn(&Log, &mut Dice) -> (Vec<u8>, What, String)) {
     let mut found = 0;
     for log in logs() {
@@ -75,7 +75,7 @@ fn joined<'r>(records: impl Iterator<Item = &'r [u8]>) -> Vec<u8> {
 fn any_changed_byte_is_an_edit() {
     always(|log, dice| {
         let mut bytes = log.bytes.clone();
-        // Half of them at the ends, where lengths, links and checkpoints stand.
+        // Half of them at the ends, where lengths, links and checkpoints are.
         let at = match dice.below(4) {
             0 => dice.below(log.records[0].end),
             1 => bytes.len() - 1 - dice.below(log.records.last().unwrap().len() + 4),

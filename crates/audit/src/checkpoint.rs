@@ -1,9 +1,10 @@
-//! When a stream gets a checkpoint, and where else that is told: to other sinks and to the checkpoint file.
+//! Decides when a stream gets a checkpoint, and publishes it to other sinks and to the checkpoint
+//! file.
 //!
-//! What a checkpoint is, is in [`record::checkpoint`](customs_record::checkpoint), and the [`writer`](super::writer) puts it
-//! into its stream. The rules: a checkpoint is
-//! told elsewhere only once the records that it covers are with the sink, and it goes to the checkpoint file only once
-//! they are on the disk, so that a power cut cannot make an honest log look cut.
+//! [`record::checkpoint`](customs_record::checkpoint) says what a checkpoint is; the
+//! [`writer`](super::writer) writes it into its stream. The rules: a checkpoint is published
+//! elsewhere only after the sink has the records that it covers, and it goes to the checkpoint file
+//! only after they are on the disk, so that a power cut cannot make an honest log look cut.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -23,9 +24,9 @@ use customs_record::{CheckpointEntry, Entry};
 /// When a stream gets a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Every {
-    /// After so many records.
+    /// After this many records.
     pub records: u64,
-    /// After so much time, if there was a record.
+    /// After this much time, if there was a record.
     pub time: Duration,
 }
 
@@ -42,8 +43,8 @@ impl Default for Every {
 #[derive(Debug)]
 pub struct Checkpointer {
     every: Every,
-    /// The sinks that are told of checkpoints of this stream as well.
-    told: Vec<Arc<SinkQueue>>,
+    /// The queues of the sinks that get checkpoints of this stream as well.
+    copies: Vec<Arc<SinkQueue>>,
     signer: Option<Arc<Signer>>,
     /// The checkpoint file, and the name of the sink whose stream this is.
     file: Option<(Arc<CheckpointFile>, String)>,
@@ -52,11 +53,12 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// A checkpointer for a stream that has no record yet. `told` are the queues of sinks that leave this machine.
-    pub fn new(every: Every, told: Vec<Arc<SinkQueue>>) -> Checkpointer {
+    /// Creates a checkpointer for a stream without records. `copies` are the queues of sinks that
+    /// leave this machine.
+    pub fn new(every: Every, copies: Vec<Arc<SinkQueue>>) -> Checkpointer {
         Checkpointer {
             every,
-            told,
+            copies,
             signer: None,
             file: None,
             covered: 0,
@@ -64,13 +66,13 @@ impl Checkpointer {
         }
     }
 
-    /// The same, with checkpoints that are signed where there is a signer.
+    /// Signs checkpoints if there is a signer.
     #[must_use]
     pub fn signed(self, signer: Option<Arc<Signer>>) -> Checkpointer {
         Checkpointer { signer, ..self }
     }
 
-    /// The same, with checkpoints that are told to the checkpoint file where there is one. `sink` is the name of the sink
+    /// Publishes checkpoints to the checkpoint file if there is one. `sink` is the name of the sink
     /// whose stream it is.
     #[must_use]
     pub fn filed(self, file: Option<Arc<CheckpointFile>>, sink: &str) -> Checkpointer {
@@ -80,12 +82,13 @@ impl Checkpointer {
         }
     }
 
-    /// From this place on records are not covered.
+    /// Starts to cover records at this position.
     pub fn begin(&mut self, position: Position) {
         (self.covered, self.at) = (position.sequence, Instant::now());
     }
 
-    /// The checkpoint that is due behind the record at `position`; the last one of all always is.
+    /// Returns the checkpoint that is due behind the record at `position`; the last one of a stream
+    /// always is.
     pub fn due(
         &mut self,
         position: Position,
@@ -99,7 +102,7 @@ impl Checkpointer {
         is_due.then(|| self.checkpoint(position, is_last, time))
     }
 
-    /// A checkpoint behind the record at `position`, whether one is due or not.
+    /// Makes a checkpoint behind the record at `position`, due or not.
     pub fn checkpoint(
         &self,
         position: Position,
@@ -109,22 +112,23 @@ impl Checkpointer {
         checkpoint(position, is_last, time, self.signer.as_deref())
     }
 
-    /// Tells a checkpoint elsewhere, once the stream has it. `is_synced`: whether what it covers is on the disk.
-    pub fn tell(&mut self, checkpoint: CheckpointEntry, is_synced: bool) {
+    /// Publishes a checkpoint elsewhere, after the stream has it. `is_synced` says whether the
+    /// records that it covers are on the disk.
+    pub fn publish(&mut self, checkpoint: CheckpointEntry, is_synced: bool) {
         let checkpoint = Arc::new(checkpoint);
         let entry = Entry::Checkpoint(checkpoint.clone());
-        for queue in &self.told {
+        for queue in &self.copies {
             queue.offer_event(&entry);
         }
-        // What is not on the disk yet is covered by the next one.
+        // Records that are not on the disk yet are covered by the next one.
         if let (Some((file, sink)), true) = (&self.file, is_synced) {
             file.append(&file_line(&checkpoint, sink));
         }
     }
 }
 
-/// A file to which the checkpoints of files are appended as well: plain lines of JSON without a chain. It is opened for
-/// each of them, so that somebody else may move it away at any time.
+/// A file to which the checkpoints of files are appended as well: plain lines of JSON without a
+/// chain. It is opened for each of them, so that another process may move it away at any time.
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
@@ -134,16 +138,16 @@ pub struct CheckpointFile {
 
 #[derive(Debug)]
 struct State {
-    /// The file ends in the middle of a line.
+    /// Whether the file ends in the middle of a line.
     is_torn: bool,
     is_failing: bool,
 }
 
 impl CheckpointFile {
-    /// Makes it, if it is not there, and looks whether it can be appended to.
+    /// Creates it if it does not exist, and checks that it can be appended to.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the system refuses that.
     pub fn open(path: &Path) -> io::Result<CheckpointFile> {
         appendable(path)?;
         let is_torn = ends_torn(path)?;
@@ -158,14 +162,15 @@ impl CheckpointFile {
         })
     }
 
-    /// How many checkpoints it did not get.
+    /// Returns how many checkpoints could not be written to it.
     pub fn failures(&self) -> u64 {
         self.failures.load(Relaxed)
     }
 
-    /// Appends a line and syncs it. What fails is counted, told once, and never fatal: the stream has the checkpoint.
+    /// Appends a line and syncs it. A failure is counted and logged once, and is never fatal: the
+    /// stream has the checkpoint.
     fn append(&self, line: &[u8]) {
-        // Whoever panicked left the state whole.
+        // A thread that panicked left the state consistent.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = if state.is_torn {
             b"\n".to_vec()
@@ -182,10 +187,10 @@ impl CheckpointFile {
         let (is_failing, file) = (written.is_err(), self.path.display());
         match written {
             Err(problem) if !state.is_failing => tracing::error!(
-                %file, %problem, "the audit's checkpoint file cannot be written; checkpoints go on in the record itself"
+                %file, %problem, "the audit log's checkpoint file cannot be written; checkpoints continue in the records themselves"
             ),
             Ok(()) if state.is_failing => {
-                tracing::info!(%file, "the audit's checkpoint file is written again")
+                tracing::info!(%file, "the audit log's checkpoint file is written again")
             }
             _ => {}
         }
@@ -194,12 +199,13 @@ impl CheckpointFile {
     }
 }
 
-/// Opens it behind its end. It never waits: somebody may have put a pipe there, and the record must not hang on it.
+/// Opens it at its end. It never waits: another process may have put a pipe there, and the audit
+/// log must not hang on it.
 fn appendable(path: &Path) -> io::Result<File> {
     sinks::append(path, true)
 }
 
-/// Whether a file ends in the middle of a line, as a process leaves it that is killed.
+/// Returns whether a file ends in the middle of a line, as a killed process leaves it.
 fn ends_torn(path: &Path) -> io::Result<bool> {
     // A pipe is not even opened for reading, which would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
@@ -262,10 +268,10 @@ mod tests {
         let file = Arc::new(CheckpointFile::open(&path).unwrap());
         let mut checkpointer = checkpointer().filed(Some(file.clone()), "file:a \"b\"");
         let checkpoint = checkpointer.due(position(4), false, UnixNanos(0)).unwrap();
-        checkpointer.tell(checkpoint.clone(), false);
+        checkpointer.publish(checkpoint.clone(), false);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"torn");
-        checkpointer.tell(checkpoint.clone(), true);
-        checkpointer.tell(checkpoint, true);
+        checkpointer.publish(checkpoint.clone(), true);
+        checkpointer.publish(checkpoint, true);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[1]), (3, "{\"torn", lines[2]));
@@ -283,7 +289,7 @@ mod tests {
         let mut checkpointer = checkpointer().filed(Some(file.clone()), "stdout");
         for _ in 0..2 {
             let checkpoint = checkpointer.due(position(4), false, UnixNanos(0)).unwrap();
-            checkpointer.tell(checkpoint, true);
+            checkpointer.publish(checkpoint, true);
         }
         assert_eq!(file.failures(), 2);
         assert!(CheckpointFile::open(Path::new("/nonexistent/x")).is_err());

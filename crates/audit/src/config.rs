@@ -1,8 +1,9 @@
-//! The sinks as the settings say them: where the record goes, which records, in what form, and what happens when a sink
-//! takes no more.
+//! The sinks as in the settings: where records go, which records, in what format, and what happens
+//! when a sink takes no more.
 //!
-//! It opens nothing. The rule: a sink is one text, `KIND:TARGET?KEY=VALUE&KEY=VALUE`, the same in a flag, in the
-//! environment and in the settings file. A build without the feature `network-sinks` refuses the sinks that need it.
+//! It opens nothing. The rule: a sink is one text, `KIND:TARGET?KEY=VALUE&KEY=VALUE`, the same in a
+//! flag, in the environment and in the settings file. A build without the feature `network-sinks`
+//! refuses the sinks that need it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,15 +18,15 @@ use customs_record::stream::{Format, ParseFormatError};
 /// One sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkConfig {
-    /// Where the record goes.
+    /// Where records go.
     pub target: Target,
     /// Which records.
     pub filter: Filter,
-    /// In what form.
+    /// In what format.
     pub format: Format,
     /// What happens when it takes no more.
     pub on_full: OnFull,
-    /// When a file is closed and another begun; for files alone.
+    /// When a file is closed and another begins; for files only.
     pub rotation: Rotation,
 }
 
@@ -39,13 +40,13 @@ pub enum Target {
     /// An OpenTelemetry collector: the URL of its OTLP/gRPC endpoint.
     #[cfg(feature = "network-sinks")]
     Otlp(String),
-    /// A gRPC service of our own that consumers subscribe to: the address on which it listens.
+    /// A gRPC service of customs to which consumers subscribe: the address on which it listens.
     #[cfg(feature = "network-sinks")]
     Tail(String),
 }
 
 impl Target {
-    /// Whether records leave this machine there.
+    /// Returns whether records leave this machine on the way there.
     pub fn is_elsewhere(&self) -> bool {
         match self {
             Target::Stdout | Target::File(_) => false,
@@ -61,17 +62,17 @@ pub enum OnFull {
     /// The check waits for room up to a deadline; then it is denied.
     #[default]
     Block,
-    /// The record is dropped and counted; the count is a record of its own as soon as there is room.
+    /// The record is dropped and counted; the count becomes a record as soon as there is room.
     Drop,
     /// The check is denied at once.
     Deny,
 }
 
 impl OnFull {
-    /// Every way.
+    /// Every variant.
     pub const ALL: [OnFull; 3] = [OnFull::Block, OnFull::Drop, OnFull::Deny];
 
-    /// The name in settings.
+    /// Returns the name in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             OnFull::Block => "block",
@@ -81,14 +82,14 @@ impl OnFull {
     }
 }
 
-/// When a file is closed and another begun.
+/// When a file is closed and another begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// Once it has so many bytes.
+    /// When it has this many bytes.
     pub size: Option<u64>,
-    /// Once it is so old.
+    /// When it has this age.
     pub age: Option<Duration>,
-    /// How many closed files stay; `None` is all of them.
+    /// How many closed files are kept; `None` keeps all of them.
     pub keep: Option<usize>,
     /// Whether closed files are compressed.
     pub gzip: bool,
@@ -98,7 +99,7 @@ pub struct Rotation {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkConfigError {
-    /// The text says no place.
+    /// The text does not name a target.
     #[error(
         "expected `stdout`, `file:PATH`, `otlp:URL`, `tail:HOST:PORT` or `off`, with options after a question mark"
     )]
@@ -106,14 +107,14 @@ pub enum SinkConfigError {
     /// `file:` without a path.
     #[error("`file:` needs a path, such as `file:/var/log/customs/audit.jsonl`")]
     NoPath,
-    /// `otlp:` without a URL that can be used.
+    /// `otlp:` without a usable URL.
     #[error(
         "`otlp:` needs the URL of a collector's OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
     )]
     NoUrl,
-    /// `otlp:` or `tail:` in a build that has neither.
+    /// `otlp:` or `tail:` in a build without network sinks.
     #[error(
-        "this build has no network sinks, so the audit cannot go to `{0}`; write `stdout` or `file:PATH`, or build with the \
+        "this build has no network sinks, so the audit log cannot go to `{0}`; write `stdout` or `file:PATH`, or build with the \
          feature `network-sinks`"
     )]
     NoNetworkSinks(String),
@@ -122,15 +123,15 @@ pub enum SinkConfigError {
         "`tail:` needs an address to listen on, such as `tail:127.0.0.1:9193` or `tail:unix:/run/customs/tail.sock`"
     )]
     NoAddress,
-    /// An option that there is not.
+    /// An unknown option.
     #[error(
         "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip"
     )]
     NoOption(String),
-    /// An option of files at another sink.
+    /// An option for files at another sink.
     #[error("the option `{0}` is for files only: remove it")]
     FilesAlone(&'static str),
-    /// A value that an option cannot have.
+    /// An invalid value of an option.
     #[error("invalid option {key}: {why}")]
     BadValue {
         /// The option.
@@ -210,7 +211,7 @@ fn network_target(kind: &str, rest: &str) -> Result<Target, SinkConfigError> {
 }
 
 impl SinkConfig {
-    /// A sink with every option at its default.
+    /// Creates a sink with every option at its default.
     pub fn to(target: Target) -> SinkConfig {
         let format = match &target {
             #[cfg(feature = "network-sinks")]
@@ -271,7 +272,7 @@ impl SinkConfig {
         }
     }
 
-    /// The name in records, metrics and messages: the place without its options.
+    /// Returns the name in records, metrics and messages: the target without its options.
     pub fn name(&self) -> String {
         match &self.target {
             Target::Stdout => "stdout".to_owned(),
@@ -293,7 +294,7 @@ impl FromStr for OnFull {
     }
 }
 
-/// `100MiB`, `64KiB`, `1GiB`, or a plain number of bytes; never 0.
+/// Parses `100MiB`, `64KiB`, `1GiB`, or a plain number of bytes; never 0.
 pub fn bytes(text: &str) -> Result<u64, SinkOptionError> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let (number, unit) = units
@@ -374,13 +375,13 @@ mod tests {
         let error = SinkConfigError::NoNetworkSinks("otlp:http://x:1".into());
         assert_eq!(
             error.to_string(),
-            "this build has no network sinks, so the audit cannot go to `otlp:http://x:1`; write `stdout` or `file:PATH`, \
+            "this build has no network sinks, so the audit log cannot go to `otlp:http://x:1`; write `stdout` or `file:PATH`, \
              or build with the feature `network-sinks`"
         );
     }
 
     #[test]
-    fn a_bad_sink_is_told_with_what_to_write() {
+    fn a_bad_sink_is_reported_with_what_to_write() {
         for (text, expected) in [
             ("", "expected `stdout`, `file:PATH`"),
             ("/tmp/x", "expected `stdout`, `file:PATH`"),

@@ -1,7 +1,8 @@
-//! A value that one thread gives another once, which the other can await or block for.
+//! A value that one thread sends to another once; the receiver can await it or block for it.
 //!
-//! It needs no runtime: the receiver is a plain future, and it can wait on a thread that has no executor. The rule: a
-//! sender that is dropped without a value ends the wait, so nobody waits for a thread that is gone.
+//! It needs no runtime: the receiver is a plain future, and it can wait on a thread without an
+//! executor. The rule: a sender that is dropped without a value ends the wait, so a receiver never
+//! waits for a thread that has ended.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,12 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// The sender is gone, and it gave no value.
+/// The sender was dropped without sending a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sender is gone")]
 pub struct SenderGoneError;
 
-/// Gives the value.
+/// Sends the value.
 #[derive(Debug)]
 pub struct Sender<T>(Arc<Shared<T>>);
 
@@ -37,7 +38,7 @@ struct State<T> {
     waker: Option<Waker>,
 }
 
-/// Makes the two ends.
+/// Creates the two ends.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -57,7 +58,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> State<T> {
-    /// The value, or that there will be none; `None` while it may still come.
+    /// Returns the value, or that there will be none; `None` while it may still come.
     fn outcome(&mut self) -> Option<Result<T, SenderGoneError>> {
         match self.value.take() {
             Some(value) => Some(Ok(value)),
@@ -67,10 +68,10 @@ impl<T> State<T> {
 }
 
 impl<T> Sender<T> {
-    /// Gives the value. A receiver that is gone does not get it.
+    /// Sends the value. A receiver that was dropped does not get it.
     pub fn send(self, value: T) {
         self.0.state().value = Some(value);
-        // Its drop wakes the receiver.
+        // Dropping the sender wakes the receiver.
     }
 }
 
@@ -89,7 +90,8 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Blocks until the value comes; `None` if the deadline passes first. It can be called again then.
+    /// Blocks until the value comes; `None` if the deadline passes first. It can be called again
+    /// after that.
     pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<T, SenderGoneError>> {
         let mut state = self.0.state();
         loop {
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_waits_is_told_that_the_sender_is_gone() {
+    fn a_waiting_thread_learns_that_the_sender_is_gone() {
         let (sender, mut receiver) = channel::<u32>();
         let waits = thread::spawn(move || receiver.wait_until(soon()));
         drop(sender);

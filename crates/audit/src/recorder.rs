@@ -1,9 +1,10 @@
-//! The checks' end of the record: all queues together.
+//! The side of the audit log that checks use: all queues together.
 //!
-//! The rule: **nothing is answered that is not going to be on record**. A decision asks every sink that wants it for room
-//! before its answer is given. Where a sink that blocks or denies has none, the answer is withheld, and that denial is
-//! what goes on record, or is counted, everywhere. So for every sink the decisions that it wants are its records and what
-//! its gaps count, exactly.
+//! The rule: **a decision is answered only if it is going to be recorded**. Before its answer is
+//! given, a decision reserves room in every sink whose filter selects it. If a sink that blocks or
+//! denies has no room, the answer is withheld, and every sink records that denial or counts it. So
+//! for every sink, the decisions that its filter selects are exactly its records plus the counts of
+//! its gaps.
 
 #[cfg(feature = "tokio")]
 mod waiting;
@@ -20,7 +21,7 @@ use customs_record::{CallerGoneEntry, DecisionRecord, Entry, Loss, WithheldEntry
 /// The most sinks that there can be.
 pub const MAX_SINKS: usize = 64;
 
-/// Every sink, for those who have something to tell. Clones share them.
+/// Every sink, for code that records something. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Recorder(Arc<Shared>);
 
@@ -28,28 +29,28 @@ pub struct Recorder(Arc<Shared>);
 struct Shared {
     queues: Vec<Arc<SinkQueue>>,
     decisions: AtomicU64,
-    /// How long an answer waits for its record to be on the disk.
+    /// How long an answer waits until its record is on the disk.
     durable_within: Duration,
 }
 
-/// Numbers about one sink, as they are just now.
+/// The current numbers of one sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The sink's name.
     pub sink: String,
-    /// Records that it has taken, since the start.
+    /// Records that it has taken since the start.
     pub written: u64,
-    /// Writes that it refused, since the start.
+    /// Writes that failed since the start.
     pub failures: u64,
-    /// Records that wait, with the room that is promised.
+    /// Records that wait, and reserved room.
     pub queued: u64,
     /// About how many bytes they hold in memory.
     pub queued_bytes: u64,
-    /// Records that it did not get, since the start.
+    /// Records that it did not get since the start.
     pub lost: Loss,
-    /// Whether it takes what it should.
+    /// Whether it takes records as it should.
     pub healthy: bool,
-    /// Whether every answer that it wants is withheld because of it.
+    /// Whether every answer whose record it should get is withheld because of it.
     pub withholding: bool,
     /// What is wrong with it; empty while it is healthy.
     pub problem: String,
@@ -74,20 +75,23 @@ impl Recorder {
         }))
     }
 
-    /// The number of the next decision of this process, from 1.
+    /// Returns the number of the next decision of this process, from 1.
     pub fn number(&self) -> u64 {
         self.0.decisions.fetch_add(1, Relaxed) + 1
     }
 
-    /// How many decisions were numbered.
+    /// Returns how many decisions were numbered.
     pub fn numbered(&self) -> u64 {
         self.0.decisions.load(Relaxed)
     }
 
-    /// Asks every sink that wants a decision for room, without waiting: a sink that blocks and has no room now has none.
-    /// `None`: the answer must be withheld, and put on record by [`withhold`](Self::withhold). It needs no runtime, nor do
-    /// [`Reservation::record`], [`withhold`](Self::withhold) and [`tell_caller_gone`](Self::tell_caller_gone), so a host that must
-    /// not wait can call it on any thread.
+    /// Reserves room in every sink whose filter selects a decision, without waiting: a sink that
+    /// blocks and is full counts as having no room. `None` means that the answer must be withheld,
+    /// and recorded by [`withhold`](Self::withhold).
+    ///
+    /// It needs no runtime, nor do [`Reservation::record`], [`withhold`](Self::withhold) and
+    /// [`record_caller_gone`](Self::record_caller_gone), so a host that must not wait can call it
+    /// on any thread.
     pub fn try_admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
         let mut admission = Admission::of(self, decision);
         for (place, queue) in self.wanting(decision) {
@@ -97,7 +101,7 @@ impl Recorder {
         Some(admission.reservation())
     }
 
-    /// The sinks that want a decision, each with its place.
+    /// Returns the sinks whose filters select a decision, each with its index.
     fn wanting(&self, decision: &DecisionRecord) -> impl Iterator<Item = (usize, &SinkQueue)> {
         let queues = self.0.queues.iter().enumerate();
         queues
@@ -105,18 +109,20 @@ impl Recorder {
             .map(|(place, queue)| (place, &**queue))
     }
 
-    /// Whether answers wait until their records are on the disk.
+    /// Returns whether answers wait until their records are on the disk.
     pub fn waits_for_disk(&self) -> bool {
         self.0.queues.iter().any(|queue| queue.acknowledges())
     }
 
-    /// Whether an eighth of some queue is taken, by records or by answers that are on their way to their callers.
+    /// Returns whether an eighth of some queue is taken, by records or by answers that are on their
+    /// way to their callers.
     pub fn is_pressed(&self) -> bool {
         self.0.queues.iter().any(|queue| queue.is_pressed())
     }
 
-    /// Puts an answer that nobody got on record where there is room, and counts it as withheld where there is none: it was
-    /// withheld, or its caller gave up while it waited for room. True if every sink that wants it had room.
+    /// Records a decision whose answer was not given: it was withheld, or its caller gave up while
+    /// it waited for room. A sink without room counts it as withheld. Returns true if every sink
+    /// whose filter selects it had room.
     pub fn withhold(&self, decision: Arc<DecisionRecord>) -> bool {
         let load = Load::of_decision(&decision, Class::Withheld);
         let wanting = self
@@ -124,20 +130,21 @@ impl Recorder {
             .queues
             .iter()
             .filter(|queue| queue.filter().wants_decision(&decision));
-        // Each is asked, whatever the others said.
+        // Offers it to every sink, whatever the others returned.
         wanting
             .filter(|queue| !queue.offer(Entry::Decision(decision.clone()), load))
             .count()
             == 0
     }
 
-    /// Records what already happened, such as a policy change, without waiting: a sink without room now does not get it and
-    /// counts it. True if every sink had room.
+    /// Records something that already happened, such as a policy change, without waiting. A sink
+    /// without room does not get it and counts it. Returns true if every sink had room.
     pub fn try_record(&self, entry: &Entry) -> bool {
         self.offer(entry, Load::of_event(entry.time()))
     }
 
-    /// The first sink for which every answer is withheld now; `None` while an answer can be recorded.
+    /// Returns the first sink for which every answer is withheld now; `None` while an answer can be
+    /// recorded.
     pub fn withholding(&self) -> Option<Withholding> {
         let of = |queue: &Arc<SinkQueue>| {
             Some(Withholding {
@@ -148,7 +155,7 @@ impl Recorder {
         self.0.queues.iter().find_map(of)
     }
 
-    /// The numbers of every sink as they are just now.
+    /// Returns the current numbers of every sink.
     pub fn readings(&self) -> Vec<Reading> {
         let reading = |queue: &Arc<SinkQueue>| {
             let (queued, queued_bytes) = queue.queued();
@@ -168,8 +175,8 @@ impl Recorder {
         self.0.queues.iter().map(reading).collect()
     }
 
-    /// Tells that nobody got the answer of a recorded decision: its caller had given up.
-    pub fn tell_caller_gone(&self, decision: &DecisionRecord) {
+    /// Records that the caller of a recorded decision had given up and did not get the answer.
+    pub fn record_caller_gone(&self, decision: &DecisionRecord) {
         let entry = CallerGoneEntry {
             time: customs_record::clock::now(),
             decision_id: decision.text(decision.facts().decision_id).to_owned(),
@@ -179,8 +186,9 @@ impl Recorder {
         self.offer(&Entry::CallerGone(entry.into()), load);
     }
 
-    /// Tells that the answer of a recorded decision was withheld after all: its record did not reach the disk in time.
-    fn tell_not_durable(&self, decision: &DecisionRecord, reason: &'static str) {
+    /// Records that the answer of a recorded decision was withheld afterwards: its record did not
+    /// reach the disk in time.
+    fn record_not_durable(&self, decision: &DecisionRecord, reason: &'static str) {
         let entry = WithheldEntry {
             time: customs_record::clock::now(),
             decision_id: decision.text(decision.facts().decision_id).to_owned(),
@@ -191,19 +199,19 @@ impl Recorder {
         self.offer(&Entry::Withheld(entry.into()), load);
     }
 
-    /// Gives every sink a record, whatever the others said; true if each had room.
+    /// Offers a record to every sink, whatever the others return; true if each had room.
     fn offer(&self, entry: &Entry, load: Load) -> bool {
         let without_room = |queue: &&Arc<SinkQueue>| !queue.offer(entry.clone(), load);
         self.0.queues.iter().filter(without_room).count() == 0
     }
 }
 
-/// A decision that asks sink after sink for room. Dropped before it has asked all, it gives back what it has and counts
-/// nothing: whoever withholds the answer accounts for it, in every sink.
+/// A decision that reserves room in sink after sink. Dropped before the last one, it releases its
+/// room and counts nothing: the caller that withholds the answer accounts for it, in every sink.
 struct Admission {
     reservation: Reservation,
-    /// The sinks that were asked, a bit each.
-    asked: u64,
+    /// The selected sinks that were tried so far, one bit each.
+    selected: u64,
 }
 
 impl Admission {
@@ -216,38 +224,38 @@ impl Admission {
                 taken: 0,
                 is_wanted: 0,
             },
-            asked: 0,
+            selected: 0,
         }
     }
 
-    /// Notes what a sink said. `None`: the answer must be withheld.
+    /// Notes the result of a sink. `None` means that the answer must be withheld.
     fn note(&mut self, place: usize, queue: &SinkQueue, has_room: bool) -> Option<()> {
-        self.asked |= 1 << place;
+        self.selected |= 1 << place;
         self.reservation.taken |= u64::from(has_room) << place;
         (has_room || queue.on_full() == OnFull::Drop).then_some(())
     }
 
     fn reservation(mut self) -> Reservation {
-        self.reservation.is_wanted = self.asked;
+        self.reservation.is_wanted = self.selected;
         self.reservation
     }
 }
 
-/// Room for one decision in every sink that wants it and has some. Dropped unused, it is given back, and the decision
-/// counts as withheld: nobody got its answer.
+/// Room for one decision in every sink that has room and whose filter selects it. Dropped unused,
+/// it is released, and the decision counts as withheld: its answer was not given.
 #[derive(Debug)]
 #[must_use]
 pub struct Reservation {
     recorder: Recorder,
     load: Load,
-    /// The sinks that promised room, a bit each.
+    /// The sinks in which room is reserved, one bit each.
     taken: u64,
-    /// The sinks that want the decision, a bit each.
+    /// The sinks whose filters select the decision, one bit each.
     is_wanted: u64,
 }
 
 impl Reservation {
-    /// Hands the record over. What is returned must be waited for before the answer is given.
+    /// Hands the record over. The caller waits for the returned value before it gives the answer.
     pub fn record(mut self, decision: Arc<DecisionRecord>) -> PendingAck {
         let (wanted, taken) = (
             std::mem::take(&mut self.is_wanted),
@@ -287,13 +295,15 @@ impl Drop for Reservation {
 #[derive(Debug)]
 #[must_use]
 pub struct PendingAck(
-    /// What each sink tells that says when a record is on the disk; `None` where there is no such sink.
+    /// The receivers of the sinks that acknowledge records on the disk; `None` if there is no such
+    /// sink.
     Option<(Vec<oneshot::Receiver<()>>, Recorder)>,
 );
 
 impl PendingAck {
-    /// Blocks until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
-    /// withheld, which is then on record as well. It needs no runtime, and must not be called on a thread of one.
+    /// Blocks until the record is on the disk, if the settings ask for that. Returns false if it is
+    /// not in time: the answer must be withheld, and that is recorded as well. It needs no runtime,
+    /// and must not be called on a thread of one.
     pub fn wait_durable_blocking(self, decision: &DecisionRecord, reason: &'static str) -> bool {
         let Some((mut acks, recorder)) = self.0 else {
             return true;
@@ -303,7 +313,7 @@ impl PendingAck {
             .iter_mut()
             .all(|ack| matches!(ack.wait_until(deadline), Some(Ok(()))));
         if !is_durable {
-            recorder.tell_not_durable(decision, reason);
+            recorder.record_not_durable(decision, reason);
         }
         is_durable
     }

@@ -1,8 +1,9 @@
-//! Hashes or leaves out what the settings keep out of the record: who called, which path, from which address.
+//! Hashes or leaves out what the settings keep out of the audit log: the caller, the path, the
+//! addresses.
 //!
-//! It decides nothing about what is recorded; it only takes away. The rules: an entry of which nothing is taken is the
-//! very same entry, at no cost; what was taken is named in `redacted`; equal text has an equal hash under one key, so that
-//! records can still be counted and joined.
+//! It does not decide what is recorded; it only removes. The rules: an entry from which nothing is
+//! removed is the very same entry, at no cost; `redacted` names what was removed; equal texts have
+//! equal hashes under one key, so that records can still be counted and joined.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ use customs_record::{
 
 /// The fewest bytes of a key.
 pub const MIN_KEY: usize = 16;
-/// And the most: what is longer is another file.
+/// The most bytes of a key: a larger file is not a key.
 const MAX_KEY: usize = 64 * 1024;
 
 /// Headers whose values are addresses of clients.
@@ -45,15 +46,15 @@ pub enum Redaction {
     Drop,
 }
 
-/// What is taken out of records.
+/// What is removed from records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedactConfig {
     /// The fields of the class [`RedactionClass::Principal`].
     pub principal: Redaction,
-    /// Those of the class [`RedactionClass::Path`].
+    /// The fields of the class [`RedactionClass::Path`].
     pub path: Redaction,
-    /// Those of the class [`RedactionClass::Address`], the addresses of clients in headers, and who
-    /// asked a question or was refused.
+    /// The fields of the class [`RedactionClass::Address`], the addresses of clients in headers,
+    /// and the client that asked a question or was refused.
     pub address: Redaction,
     /// A file with the key of the hashes; without one each process draws its own.
     pub key: Option<PathBuf>,
@@ -64,7 +65,7 @@ impl RedactConfig {
         [self.principal, self.path, self.address]
     }
 
-    /// What happens to the fields of a class.
+    /// Returns what happens to the fields of a class.
     fn way(&self, class: RedactionClass) -> Redaction {
         match class {
             RedactionClass::None => Redaction::Keep,
@@ -86,11 +87,11 @@ pub enum RedactKeyError {
     Unreadable {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         why: std::io::Error,
     },
-    /// The key could be guessed.
+    /// The key is short enough to be guessed.
     #[error(
         "audit_log.redact.key: {path} holds {bytes} bytes, and a key needs at least {MIN_KEY}; make one with \
          `head -c 32 /dev/urandom | base64 > {path}`"
@@ -98,24 +99,24 @@ pub enum RedactKeyError {
     Short {
         /// The file.
         path: String,
-        /// How many there are.
+        /// The number of its bytes.
         bytes: usize,
     },
 }
 
-/// Takes out of entries what the settings say.
+/// Removes from entries what the settings name.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
     config: RedactConfig,
-    /// Where nothing is hashed, nobody asks it.
+    /// `None` only if nothing is hashed.
     hash: Option<KeyedHash>,
 }
 
 impl Redactor {
-    /// Reads the key, or draws one, where something is hashed.
+    /// Reads the key, or draws one, if something is hashed.
     ///
     /// # Errors
-    /// If the key's file cannot be read or holds too little.
+    /// If the key's file cannot be read or is too short.
     pub fn new(config: RedactConfig) -> Result<Redactor, RedactKeyError> {
         let hashes = config.ways().contains(&Redaction::Hash);
         let hash = match &config.key {
@@ -126,7 +127,8 @@ impl Redactor {
                         path: name.clone(),
                         why,
                     })?;
-                // Editors and `echo` end a file with a line feed, which nobody means to be part of the key.
+                // Editors and `echo` end a file with a line feed, which is not meant to be part of
+                // the key.
                 let key = text.trim_ascii_end();
                 if key.len() < MIN_KEY {
                     return Err(RedactKeyError::Short {
@@ -144,7 +146,7 @@ impl Redactor {
         Ok(Redactor { config, hash })
     }
 
-    /// The entry without what is to be taken out of it; the same one where that is nothing.
+    /// Returns the entry without what the settings remove; the same entry if that is nothing.
     pub fn redact(&self, entry: Entry) -> Entry {
         if self.config.ways() == [Redaction::Keep; 3] {
             return entry;
@@ -159,7 +161,7 @@ impl Redactor {
             Entry::Refusals(refusals) => {
                 Entry::Refusals(self.refusals(&refusals).map_or(refusals, Arc::new))
             }
-            // These tell of the server and of policies, and of no caller.
+            // These are about the server and about policies, not about a caller.
             entry @ (Entry::PolicyChange(_)
             | Entry::GrantExpired(_)
             | Entry::Start(_)
@@ -173,17 +175,17 @@ impl Redactor {
         }
     }
 
-    /// `None` where nothing is taken.
+    /// Returns `None` if nothing is removed.
     fn decision(&self, decision: &DecisionRecord) -> Option<DecisionEntry> {
-        let (mut told, mut taken) = (decision.unpacked(), Vec::new());
-        told.visit_redactable(|name, class, value| {
+        let (mut entry, mut taken) = (decision.unpacked(), Vec::new());
+        entry.visit_redactable(|name, class, value| {
             if self.hide(self.config.way(class), value) {
                 taken.push(name);
             }
         });
         let is_address = |header: &HeaderEntry| ADDRESSES.contains(&header.name.as_str());
-        if told.optional().headers.iter().any(is_address) {
-            for header in told
+        if entry.optional().headers.iter().any(is_address) {
+            for header in entry
                 .optional_mut()
                 .headers
                 .iter_mut()
@@ -198,13 +200,14 @@ impl Redactor {
         if taken.is_empty() {
             return None;
         }
-        told.optional_mut().redacted.extend(taken);
-        Some(told)
+        entry.optional_mut().redacted.extend(taken);
+        Some(entry)
     }
 
-    /// `None` where nothing is taken. What is taken of the question itself is named with what is taken of its answer.
+    /// Returns `None` if nothing is removed. Names what is removed from the question itself along
+    /// with what is removed from its answer.
     fn question(&self, question: &QuestionEntry) -> Option<QuestionEntry> {
-        // A port is another one each time; without it, equal askers have equal hashes.
+        // The port differs each time; without it, equal clients have equal hashes.
         let asker = question
             .asked_by
             .parse::<SocketAddr>()
@@ -231,18 +234,18 @@ impl Redactor {
         })
     }
 
-    /// `None` where nothing is taken.
+    /// Returns `None` if nothing is removed.
     fn refusals(&self, entry: &RefusalsEntry) -> Option<RefusalsEntry> {
-        let mut told = entry.clone();
-        for refusal in &mut told.refusals {
+        let mut entry = entry.clone();
+        for refusal in &mut entry.refusals {
             refusal.peer = self.hidden(self.config.address, &refusal.peer)?;
         }
-        told.redacted.push("refusals");
-        Some(told)
+        entry.redacted.push("refusals");
+        Some(entry)
     }
 
-    /// Hides a value of a record, and says whether something of it was taken. What is left out of a
-    /// list is not in it any more.
+    /// Hides a value of a record, and returns whether any of it was removed. A list loses the texts
+    /// that are left out.
     fn hide(&self, way: Redaction, value: Redactable<'_>) -> bool {
         match value {
             Redactable::Text(text) => {
@@ -266,20 +269,20 @@ impl Redactor {
         }
     }
 
-    /// What is recorded in the place of a text; `None` where the text itself is.
+    /// Returns what is recorded instead of a text; `None` if the text itself is.
     fn hidden(&self, way: Redaction, text: &str) -> Option<String> {
         if text.is_empty() || way == Redaction::Keep {
             return None;
         }
         Some(match (&self.hash, way) {
             (Some(hash), Redaction::Hash) => hash.of(text),
-            // Nothing is ever kept for want of a key.
+            // A missing key never means that the text is recorded.
             _ => String::new(),
         })
     }
 }
 
-/// HMAC-SHA256 under one key; what depends on the key alone is computed once.
+/// HMAC-SHA256 under one key; the part that depends only on the key is computed once.
 #[derive(Clone)]
 struct KeyedHash(Hmac<Sha256>);
 
@@ -292,7 +295,8 @@ impl KeyedHash {
         KeyedHash(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
 
-    /// Returns `hash:` and the first 32 hexadecimal digits: 128 bits, which no two texts share by chance.
+    /// Returns `hash:` and the first 32 hexadecimal digits: 128 bits, which no two texts share by
+    /// chance.
     fn of(&self, text: impl AsRef<[u8]>) -> String {
         let hash = self.0.clone().chain_update(text).finalize().into_bytes();
         format!("hash:{:.32}", HEXLOWER.encode(&hash))
@@ -300,7 +304,7 @@ impl KeyedHash {
 }
 
 impl fmt::Debug for KeyedHash {
-    /// A key is not for logs.
+    /// Hides the key: it must not get into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyedHash")
     }

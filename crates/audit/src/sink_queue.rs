@@ -1,11 +1,14 @@
-//! The way to one sink: a bounded queue, the room in it, and the count of what did not get in.
+//! The path to one sink: a bounded queue, the room in it, and the count of what did not get in.
 //!
-//! It renders nothing and writes nothing; the [`writer`](super::writer) at the other end does. The rules:
+//! It renders nothing and writes nothing; the [`writer`](super::writer) at the other end does. The
+//! rules:
 //!
-//! - The queue is bounded by records and by bytes. Its last quarter takes denials, answers that differ and events alone, so
-//!   that a flood of allows hides none of them.
-//! - Room is promised before anything is sent, so sending neither waits nor fails. `waiting` waits for room in async code.
-//! - What the sink wants and does not get is counted by class, and the count becomes a record as soon as there is room.
+//! - The queue is bounded by records and by bytes. Its last quarter takes only denials, answers
+//!   that differ and events, so that a flood of allows hides none of them.
+//! - Room is reserved before anything is sent, so sending neither waits nor fails. `waiting` waits
+//!   for room in async code.
+//! - What the sink's filter selects and the sink does not get is counted by class. The count
+//!   becomes a record as soon as there is room.
 
 mod load;
 #[cfg(feature = "tokio")]
@@ -37,7 +40,7 @@ pub struct Limits {
     pub bytes: u64,
     /// Checks that wait for room at the same time.
     pub waiting: u64,
-    /// How long one of them waits.
+    /// How long one check waits.
     pub deadline: Duration,
 }
 
@@ -52,35 +55,36 @@ impl Default for Limits {
     }
 }
 
-/// How long an answer waits for its record to be on the disk: below the proxy's timeout with room for both ways.
+/// How long an answer waits until its record is on the disk: less than the proxy's timeout, with
+/// time for the way there and back.
 pub const DURABLE_WITHIN: Duration = Duration::from_millis(150);
 
-/// How long one write and its sync may last before it is said that answers are withheld for it: one that is late now and
-/// then costs its own answers and no more.
+/// How long one write and its sync may last before answers are reported as withheld because of it.
+/// A write that is late once costs only its own answers.
 const LASTING: Duration = Duration::from_millis(500);
 
-/// How many batches in a row are late before the same is said.
+/// How many batches in a row may be late before the same is reported.
 const LATE_IN_A_ROW: u64 = 2;
 
-/// How long the writer may be at one batch before it is said that the sink hangs.
+/// How long the writer may take for one batch before the sink is reported as hanging.
 const HANGS_AFTER: Duration = Duration::from_secs(1);
 
 /// What travels to the writer.
 #[derive(Debug)]
 pub enum Message {
-    /// A record, its weight, and who waits until it is on the disk.
+    /// A record, its weight, and the sender that acknowledges it once it is on the disk.
     Record(Entry, u64, Option<oneshot::Sender<()>>),
-    /// Nothing comes after this but what was promised room before.
+    /// The end: only records with reserved room follow.
     Finish,
 }
 
-/// What did not get in.
+/// The records that did not get in.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lost {
     /// Since the start.
     total: Loss,
-    /// What is not on record yet, and when its first and its last happened.
-    untold: Option<(Loss, UnixNanos, UnixNanos)>,
+    /// What is not recorded yet, and when the first and the last happened.
+    unrecorded: Option<(Loss, UnixNanos, UnixNanos)>,
 }
 
 /// The checks' side of one sink.
@@ -89,10 +93,11 @@ pub struct SinkQueue {
     filter: Filter,
     on_full: OnFull,
     limits: Limits,
-    /// Whether who sends waits until the record is on the disk.
+    /// Whether senders wait until the record is on the disk.
     acknowledges: bool,
     sender: mpsc::Sender<Message>,
-    /// Records that wait, with the room that is promised, and their bytes: one number, so that a check changes one.
+    /// Waiting records and reserved room, and their bytes, in one number, so that a check changes
+    /// one.
     held: AtomicU64,
     #[cfg(feature = "tokio")]
     waiting: AtomicU64,
@@ -110,7 +115,7 @@ impl fmt::Debug for SinkQueue {
     }
 }
 
-/// What the settings say of a queue.
+/// The settings of a queue.
 #[derive(Clone, Debug)]
 pub struct SinkQueueConfig {
     /// The sink's name.
@@ -121,12 +126,12 @@ pub struct SinkQueueConfig {
     pub on_full: OnFull,
     /// How much may wait.
     pub limits: Limits,
-    /// Whether who sends waits until the record is on the disk.
+    /// Whether senders wait until the record is on the disk.
     pub acknowledges: bool,
 }
 
 impl SinkQueue {
-    /// A queue, and the writer's end of it.
+    /// Creates a queue, and the writer's end of it.
     pub fn new(config: SinkQueueConfig) -> (SinkQueue, mpsc::Receiver<Message>) {
         let SinkQueueConfig {
             name,
@@ -154,27 +159,27 @@ impl SinkQueue {
         (queue, receiver)
     }
 
-    /// The sink's name.
+    /// Returns the sink's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What happens when the sink takes no more.
+    /// Returns what happens when the sink takes no more.
     pub fn on_full(&self) -> OnFull {
         self.on_full
     }
 
-    /// Whether who sends waits until the record is on the disk.
+    /// Returns whether senders wait until the record is on the disk.
     pub fn acknowledges(&self) -> bool {
         self.acknowledges
     }
 
-    /// Which records it takes.
+    /// Returns which records it takes.
     pub fn filter(&self) -> Filter {
         self.filter
     }
 
-    /// Records that wait, with the room that is promised, and their bytes.
+    /// Returns the waiting records and reserved room, and their bytes.
     pub fn queued(&self) -> (u64, u64) {
         parts(self.held.load(Relaxed))
     }
@@ -197,7 +202,7 @@ impl SinkQueue {
         let fits =
             records <= of(self.limits.records) && (bytes <= of(self.limits.bytes) || records == 1);
         if !fits {
-            // Nobody is woken: this room was never there.
+            // Wakes no waiter: this room never existed.
             self.held.fetch_sub(one, Relaxed);
         }
         fits
@@ -208,21 +213,22 @@ impl SinkQueue {
         self.free(1, load.bytes);
     }
 
-    /// Reserves room for a check whose answer must not be given without it, if there is some now. A sink that fails gives none,
-    /// since nobody knows for how long, unless it drops.
+    /// Reserves room now for a check whose answer must not be given without it, if there is some. A
+    /// failing sink gives none unless it drops, since the failure may last.
     pub fn reserve_now(&self, load: Load) -> bool {
         (self.on_full == OnFull::Drop || !self.state.failing.load(Relaxed))
             && self.try_reserve(load)
     }
 
-    /// Sends a record for which room was reserved. What is returned comes when the record is on the disk, where this queue
-    /// tells that.
+    /// Sends a record for which room was reserved. The returned receiver gets a value once the
+    /// record is on the disk, if this queue acknowledges records.
     pub fn send(&self, entry: Entry, bytes: u64) -> Option<oneshot::Receiver<()>> {
         let (ack, acked) = match self.acknowledges {
             true => Some(oneshot::channel()).unzip(),
             false => (None, None),
         };
-        // Refused only where the writer is gone, and then nothing is acknowledged and the server ends.
+        // Sending fails only if the writer has ended. Then nothing is acknowledged and the server
+        // ends.
         let _ = self.sender.send(Message::Record(entry, bytes, ack));
         acked
     }
@@ -232,7 +238,7 @@ impl SinkQueue {
         self.send(entry, EVENT_WEIGHT);
     }
 
-    /// Sends a record if there is room, and counts it if there is none; says whether there was.
+    /// Sends a record if there is room, and counts it otherwise; returns whether there was room.
     pub fn offer(&self, entry: Entry, load: Load) -> bool {
         let has_room = self.try_reserve(load);
         if has_room {
@@ -243,7 +249,7 @@ impl SinkQueue {
         has_room
     }
 
-    /// The same with an event.
+    /// Offers an event in the same way.
     pub fn offer_event(&self, entry: &Entry) {
         self.offer(entry.clone(), Load::of_event(entry.time()));
     }
@@ -251,23 +257,23 @@ impl SinkQueue {
     /// Counts a record that does not get in.
     pub fn record_drop(&self, load: Load) {
         let mut lost = self.lost();
-        let (untold, first, last) =
-            lost.untold
+        let (unrecorded, first, last) =
+            lost.unrecorded
                 .get_or_insert((Loss::default(), load.time, load.time));
         (*first, *last) = ((*first).min(load.time), (*last).max(load.time));
-        *load.class.of_loss(untold) += 1;
+        *load.class.of_loss(unrecorded) += 1;
         *load.class.of_loss(&mut lost.total) += 1;
     }
 
-    /// Everything that was ever lost here.
+    /// Returns all losses since the start.
     pub fn losses(&self) -> Loss {
         self.lost().total
     }
 
-    /// The losses since the last call, as a record; for the writer.
+    /// Returns the losses since the last call, as a record; for the writer.
     pub(super) fn gap(&self, time: UnixNanos) -> Option<GapEntry> {
         self.lost()
-            .untold
+            .unrecorded
             .take()
             .map(|(lost, first, last)| GapEntry {
                 time,
@@ -277,8 +283,9 @@ impl SinkQueue {
             })
     }
 
-    /// Why an answer to any check would be withheld now for want of a record here; `None` while it would not. A sink that
-    /// drops withholds nothing, and one with a filter lets the other answers pass.
+    /// Returns why an answer to any check would be withheld now because this sink cannot record it;
+    /// `None` while it would not. A sink that drops withholds nothing, and one with a filter lets
+    /// the other answers pass.
     pub fn withholds(&self) -> Option<String> {
         if self.on_full == OnFull::Drop || self.filter != Filter::All {
             return None;
@@ -312,7 +319,7 @@ impl SinkQueue {
             .then(|| "it takes no records, and its queue is full".into())
     }
 
-    /// What is wrong with the sink, whether answers are withheld for it or not.
+    /// Returns what is wrong with the sink, whether answers are withheld for it or not.
     pub fn trouble(&self) -> Option<String> {
         let state = &self.state;
         let is_bad = state.failing.load(Relaxed) || state.unsynced.load(Relaxed);
@@ -322,8 +329,8 @@ impl SinkQueue {
         why.or_else(|| self.hangs())
     }
 
-    /// That the sink has been at one batch for long, without an error: a file system or a reader that hangs. Answers are
-    /// given while its queue has room.
+    /// Reports that the sink has been at one batch for long, without an error: a file system or a
+    /// reader that hangs. Answers are given while its queue has room.
     fn hangs(&self) -> Option<String> {
         let since = self.state.busy()?.elapsed();
         let why = || {
@@ -335,13 +342,13 @@ impl SinkQueue {
         (since > HANGS_AFTER).then(why)
     }
 
-    /// Whether an eighth of the queue is taken.
+    /// Returns whether an eighth of the queue is taken.
     pub fn is_pressed(&self) -> bool {
         let (records, bytes) = self.queued();
         records > self.limits.records / 8 || bytes > self.limits.bytes / 8
     }
 
-    /// Whether a plain allow finds no room.
+    /// Returns whether a plain allow finds no room.
     fn is_full(&self) -> bool {
         let of = |limit: u64| limit - limit / 4;
         let (records, bytes) = self.queued();
@@ -354,7 +361,7 @@ impl SinkQueue {
         self.wake();
     }
 
-    /// Wakes who waits, so that they see that the queue is closing or failing.
+    /// Wakes waiting checks, so that they see that the queue is closing or failing.
     pub(super) fn wake(&self) {
         #[cfg(feature = "tokio")]
         self.freed.notify_waiters();
@@ -372,10 +379,12 @@ impl SinkQueue {
     }
 }
 
-/// The bits of a queue's number that count bytes: a terabyte. The others count 16 million records.
+/// The bits of a queue's number that count bytes: up to a terabyte. The others count up to 16
+/// million records.
 const BYTES_BITS: u32 = 40;
 
-/// The most records and bytes that a queue can be asked to hold: half of what it counts, for those that only try.
+/// The most records and bytes that the settings can give a queue: half of what it can count; the
+/// rest is for checks that only try.
 pub const MOST: (u64, u64) = (1 << (63 - BYTES_BITS), 1 << (BYTES_BITS - 1));
 
 fn held(records: u64, bytes: u64) -> u64 {

@@ -1,13 +1,13 @@
-//! How a sink fares, as its writer sees it and the checks are told.
+//! The state of a sink, as its writer reports it to the checks.
 //!
-//! It judges nothing: what it means for an answer is the [`sink_queue`](super::sink_queue)'s business.
+//! It judges nothing: [`sink_queue`](super::sink_queue) says what the state means for an answer.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What the writer tells of itself.
+/// What the writer reports about itself.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) written: AtomicU64,
@@ -22,23 +22,23 @@ pub(super) struct State {
     trouble: Mutex<Option<(Instant, String)>>,
     /// Since when the writer has been at one batch; `None` while it has nothing to write.
     busy: Mutex<Option<Instant>>,
-    /// Whether nothing new is accepted any more.
+    /// Whether nothing new is accepted.
     pub(super) closing: AtomicBool,
-    /// Whether the writer shall stop trying.
+    /// Whether the writer must stop trying.
     pub(super) give_up: AtomicBool,
     /// Whether the writer has ended.
     pub(super) ended: AtomicBool,
 }
 
 impl State {
-    /// Notes why the sink fails, for the writer; true if it worked before.
+    /// Records why the sink fails, for the writer; returns true if it worked before.
     pub(super) fn fails(&self, why: &dyn fmt::Display) -> bool {
         self.failures.fetch_add(1, Relaxed);
         self.note(why);
         !self.failing.swap(true, Relaxed)
     }
 
-    /// Notes that a sync failed.
+    /// Records that a sync failed.
     pub(super) fn fails_to_sync(&self, why: &dyn fmt::Display) {
         self.failures.fetch_add(1, Relaxed);
         self.note(why);
@@ -53,7 +53,7 @@ impl State {
         *trouble = Some((since, why.to_string()));
     }
 
-    /// Notes that the sink works; true if it did not before.
+    /// Records that the sink works; returns true if it did not before.
     pub(super) fn works(&self) -> bool {
         let is_back = self.failing.swap(false, Relaxed);
         if is_back && !self.unsynced.load(Relaxed) {
@@ -62,24 +62,24 @@ impl State {
         is_back
     }
 
-    /// Notes that a sync succeeded.
+    /// Records that a sync succeeded.
     pub(super) fn syncs(&self) {
         if self.unsynced.swap(false, Relaxed) {
             *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
-    /// Notes that the writer begins a batch, or has done with it.
+    /// Records that the writer begins a batch, or has finished it.
     pub(super) fn set_busy(&self, since: Option<Instant>) {
         *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    /// Since when it has been at one batch.
+    /// Returns since when it has been at one batch.
     pub(super) fn busy(&self) -> Option<Instant> {
         *self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why the sink fails, and since when.
+    /// Returns why the sink fails, and since when.
     pub(super) fn trouble(&self) -> Option<(Instant, String)> {
         self.trouble
             .lock()

@@ -1,6 +1,7 @@
 //! Starts the audit log: opens every sink, gives each a queue and a writer, and ends them all.
 //!
-//! The rule: a sink that cannot be used, or settings that cannot hold what they promise, are errors before serving starts.
+//! The rule: a sink that cannot be used, or settings that cannot keep what they promise, are errors
+//! before serving starts.
 
 use std::io;
 use std::path::PathBuf;
@@ -23,10 +24,10 @@ use customs_record::filter::Filter;
 use customs_record::signing::{self, Signer};
 use customs_record::stream::Stream;
 
-/// The whole record, as the settings say it.
+/// The settings of the whole audit log.
 #[derive(Clone, Debug)]
 pub struct AuditLogConfig {
-    /// The sinks; none is off.
+    /// The sinks; without any the audit log is off.
     pub sinks: Vec<SinkConfig>,
     /// When what was written reaches the disk.
     pub durability: Durability,
@@ -34,7 +35,7 @@ pub struct AuditLogConfig {
     pub limits: Limits,
     /// When each stream gets a checkpoint.
     pub checkpoints: Every,
-    /// What is taken out of records.
+    /// What is removed from records.
     pub redact: RedactConfig,
     /// A file to which the checkpoints of files are appended as well.
     pub checkpoint_file: Option<PathBuf>,
@@ -42,7 +43,7 @@ pub struct AuditLogConfig {
     pub signing_key: Option<PathBuf>,
 }
 
-/// Why the record cannot start.
+/// Why the audit log cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditStartError {
@@ -60,33 +61,33 @@ pub enum AuditStartError {
     Checkpoints {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         problem: io::Error,
     },
-    /// A pipe or a device cannot hold what `always` promises.
+    /// A pipe or a device cannot keep what `always` promises.
     #[error(
-        "audit: durability `always` needs a file on a disk, and `{0}` is none; name a regular file"
+        "audit: durability `always` needs a file on a disk, and `{0}` is not one; name a regular file"
     )]
     NoDisk(String),
     /// A thread cannot be started.
-    #[error("cannot start the audit: {0}")]
+    #[error("cannot start the audit log: {0}")]
     Thread(#[source] io::Error),
 }
 
-/// Why sinks do not fit together, before any is opened.
+/// Why sinks do not fit together, found before any is opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditLogConfigError {
-    /// More sinks than checks can ask for room.
+    /// More sinks than checks can reserve room in.
     #[error("expected at most {MAX_SINKS} sinks, not {0}")]
     TooManySinks(usize),
-    /// A sink whose place an earlier one has.
+    /// A sink with the same target as an earlier one.
     #[error("this sink is named twice, which would write each record twice; name it once")]
     SameTarget {
         /// Its number in the settings, from 0.
         index: usize,
-        /// Its place.
+        /// Its target.
         sink: String,
     },
     /// A promise that no sink can keep.
@@ -96,7 +97,7 @@ pub enum AuditLogConfigError {
     NothingDurable,
 }
 
-/// Finds the most sinks, a place named twice, and a promise that no sink can keep.
+/// Finds too many sinks, a target that is named twice, and a promise that no sink can keep.
 pub fn check(config: &AuditLogConfig) -> Vec<AuditLogConfigError> {
     let mut wrong = Vec::new();
     let sinks = &config.sinks;
@@ -116,23 +117,23 @@ pub fn check(config: &AuditLogConfig) -> Vec<AuditLogConfigError> {
     wrong
 }
 
-/// Whether every check is in this sink's records, on a disk: what `always` can wait for.
+/// Returns whether every check is in this sink's records, on a disk: what `always` can wait for.
 fn keeps_all(sink: &SinkConfig) -> bool {
     matches!(sink.target, Target::File(_))
         && sink.filter == Filter::All
         && sink.on_full != OnFull::Drop
 }
 
-/// The record of a server.
+/// The audit log of a server.
 #[derive(Debug)]
 pub struct AuditLog {
-    /// The checks' end.
+    /// The side that checks use.
     pub recorder: Recorder,
     /// The writers.
     pub writers: Writers,
-    /// Asks files to be opened again.
+    /// Requests that files be opened again.
     pub reopen: Reopen,
-    /// What must be served to subscribers, in the order of the settings.
+    /// The tails to serve, in the order of the settings.
     #[cfg(feature = "network-sinks")]
     pub tails: Vec<Tail>,
 }
@@ -148,7 +149,7 @@ pub fn start(config: &AuditLogConfig) -> Result<AuditLog, AuditStartError> {
     start_opened(config, opened, reopen)
 }
 
-/// The same with sinks that are open already, in the order of the settings.
+/// Starts with sinks that are already open, in the order of the settings.
 ///
 /// # Errors
 /// If a key or the checkpoint file cannot be used, or a thread cannot be started.
@@ -191,7 +192,7 @@ fn start_opened(
             return Err(AuditStartError::NoDisk(sink.name()));
         }
         let is_file = matches!(sink.target, Target::File(_));
-        let told = if is_file {
+        let copies = if is_file {
             elsewhere.clone()
         } else {
             Vec::new()
@@ -212,7 +213,7 @@ fn start_opened(
                 Durability::None
             },
             redactor: redactor.clone(),
-            checkpointer: Checkpointer::new(config.checkpoints, told)
+            checkpointer: Checkpointer::new(config.checkpoints, copies)
                 .signed(signer.clone())
                 .filed(checkpoints.clone().filter(|_| is_file), &sink.name()),
         };

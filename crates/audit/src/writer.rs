@@ -1,13 +1,14 @@
-//! The writer of one sink: a thread that takes records from its queue, joins them into the sink's stream and writes them.
+//! The writer of one sink: a thread that joins queued records into a stream and writes them.
 //!
 //! It judges nothing and drops nothing. The rules:
 //!
-//! - One thread alone numbers, renders and chains, in the order in which records are written.
-//! - A sink that fails is tried again from the very byte at which it stopped, so that a record is never torn or repeated.
-//! - A batch is kept until it is known that the file that took it has its name; one that was deleted took nothing, and its
-//!   records are numbered and written again in the next file.
-//! - Where answers wait for the disk, they are told after the sync that covers their records, and never before.
-//! - At the end what was accepted is written, behind it a last checkpoint, or the loss is told with its number.
+//! - Only this thread numbers, renders and chains, in the order in which records are written.
+//! - A failed sink is retried from the very byte where it stopped: no record is torn or repeated.
+//! - A batch is kept until it is known that the file which took it still has its name. A file that
+//!   was deleted took nothing: its records are numbered and written again in the next file.
+//! - If answers wait for the disk, records are acknowledged after the sync that covers them.
+//! - At the end everything that was accepted is written, followed by a last checkpoint; otherwise
+//!   the number of lost records is reported.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,14 +24,14 @@ use super::redact::Redactor;
 use super::sink_queue::{DURABLE_WITHIN, Message, SinkQueue};
 use super::sinks::{Place, Sink};
 use customs_record::clock::now;
-use customs_record::stream::{Left, Mark, Stream};
+use customs_record::stream::{Mark, ResumePoint, Stream};
 use customs_record::{CheckpointEntry, Entry, GapEntry};
 
-/// The most records that are written at once. So few that their bytes are still in the cache of the processor when they are
-/// hashed and written; larger batches save no time and push out what checks need.
+/// The most records that are written at once: few enough that their bytes are still in the
+/// processor's cache when they are hashed and written. Larger batches evict what checks need.
 const BATCH_RECORDS: usize = 64;
 
-/// How long the thread lets records gather once it has written all there were: nobody has to wake it for each.
+/// How long the thread lets records gather, so that checks need not wake it for each record.
 const GATHER_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the thread waits before it tries a failed sink again.
@@ -39,16 +40,16 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How long it waits for a sink that can take no more just now.
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
-/// The longest time between two looks at what is due without a record: syncs, checkpoints, other files.
+/// The longest time between two checks for due work: syncs, checkpoints, rotation.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How often a disk that was too slow is tried while nothing else is written.
 const PROBE_PAUSE: Duration = Duration::from_millis(500);
 
-/// When what was written is made to reach the disk.
+/// When records are synced to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// At checkpoints, at the end, and where a file is left.
+    /// At checkpoints, at the end, and when a file is closed.
     None,
     /// At least this often while there is something to sync.
     Interval(Duration),
@@ -56,9 +57,9 @@ pub enum Durability {
     Always,
 }
 
-/// What a writer is made of.
+/// The parts of a writer.
 pub struct Writer {
-    /// The checks' side.
+    /// The side that checks use.
     pub queue: Arc<SinkQueue>,
     /// This side.
     pub receiver: Receiver<Message>,
@@ -70,7 +71,7 @@ pub struct Writer {
     pub durability: Durability,
     /// Its checkpoints.
     pub checkpointer: Checkpointer,
-    /// What is taken out of records before they are written.
+    /// What is removed from records before they are written.
     pub redactor: Arc<Redactor>,
 }
 
@@ -82,7 +83,7 @@ pub struct End {
 }
 
 impl Writer {
-    /// Writes until it is told to finish.
+    /// Writes until it receives [`Message::Finish`].
     pub fn run(self) -> End {
         let queue = self.queue.clone();
         let end = Work::new(self).run();
@@ -96,9 +97,9 @@ impl Writer {
 struct Waiting {
     entry: Entry,
     weight: u64,
-    /// Who waits until it is on the disk.
-    told: Option<oneshot::Sender<()>>,
-    /// Whether what is to be taken out of it is out already.
+    /// Acknowledges the record once it is on the disk.
+    ack: Option<oneshot::Sender<()>>,
+    /// Whether it was already redacted.
     is_redacted: bool,
 }
 
@@ -106,9 +107,9 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
     All,
-    /// The file was deleted meanwhile: what it took is gone.
+    /// The file was deleted in the meantime: what it took is gone.
     Lost,
-    /// It was told to give up.
+    /// The writer was asked to give up.
     GivenUp,
 }
 
@@ -116,16 +117,16 @@ enum Written {
 struct Work {
     writer: Writer,
     /// What an earlier process left, until the stream has begun.
-    left: Option<Left>,
-    /// Where the stream stood behind the last record that is kept.
+    left: Option<ResumePoint>,
+    /// The stream's mark behind the last record that is kept.
     kept: Mark,
     waiting: VecDeque<Waiting>,
-    /// What the batch holds.
+    /// The records of the batch.
     rendered: VecDeque<Waiting>,
-    /// The loss that the batch tells.
+    /// The loss that the batch records.
     gap: Option<GapEntry>,
     is_finishing: bool,
-    /// Whether everything that had come was received.
+    /// Whether the queue was empty.
     is_drained: bool,
     /// Rendered, and not taken by the sink yet.
     batch: Vec<u8>,
@@ -133,7 +134,7 @@ struct Work {
     is_dirty: bool,
     /// When this batch was begun, or was last tried again.
     begun: Instant,
-    /// When it was last tried whether a disk that was too slow is quick again.
+    /// When a disk that was too slow was last tried.
     probed: Instant,
 }
 
@@ -141,7 +142,7 @@ impl Work {
     fn new(mut writer: Writer) -> Work {
         let now = Instant::now();
         Work {
-            left: Some(writer.sink.left()),
+            left: Some(writer.sink.resume_point()),
             kept: writer.stream.mark(),
             writer,
             waiting: VecDeque::new(),
@@ -166,19 +167,19 @@ impl Work {
         }
     }
 
-    /// Takes what was received to the sink; `Some` once it has ended.
+    /// Writes what was received to the sink; `Some` once the thread is to end.
     fn round(&mut self) -> Option<End> {
         self.begun = Instant::now();
         let is_last = self.is_last();
         self.writer.queue.state.set_busy(Some(self.begun));
-        if !self.turn() {
+        if !self.rotate() {
             if self.writer.queue.state.give_up.load(Relaxed) {
                 return Some(self.give_up());
             }
             thread::sleep(RETRY_PAUSE);
             return None;
         }
-        // The first batch is the beginning alone: what is lost while it cannot be written is then told at once.
+        // The first batch is the beginning alone, so that a loss is recorded right after it.
         let ((records, bytes), checkpoint) = match self.begin() {
             true => ((0, 0), None),
             false => (self.render(), self.checkpoint(is_last)),
@@ -189,7 +190,7 @@ impl Work {
             Written::GivenUp => return Some(self.give_up()),
         }
         let is_synced = self.sync_if_due(is_last || checkpoint.is_some());
-        // Only now is it known where the records are: a file that was deleted before took them with it.
+        // Only now is it known where the records are: a deleted file took them with it.
         let place = self.writer.sink.place();
         if place == Place::Deleted {
             return self.undo();
@@ -199,7 +200,7 @@ impl Work {
             self.writer
                 .checkpointer
                 .begin(self.writer.stream.position());
-            self.writer.checkpointer.tell(checkpoint, is_synced);
+            self.writer.checkpointer.publish(checkpoint, is_synced);
         }
         self.acknowledge(is_synced, place);
         self.writer.queue.free(records, bytes);
@@ -207,14 +208,14 @@ impl Work {
         is_last.then_some(End { lost: 0 })
     }
 
-    /// Whether nothing comes any more.
+    /// Returns whether no more records come.
     fn is_last(&self) -> bool {
         let queue = &self.writer.queue;
         let none_comes = queue.queued().0 == 0 || queue.state.give_up.load(Relaxed);
         self.left.is_none() && self.is_finishing && self.waiting.is_empty() && none_comes
     }
 
-    /// Begins the stream; false if it has begun.
+    /// Begins the stream; returns false if it has begun.
     fn begin(&mut self) -> bool {
         let Some(left) = &self.left else { return false };
         self.writer
@@ -226,8 +227,7 @@ impl Work {
         true
     }
 
-    /// Appends a checkpoint if one is due. One is also what tries a disk that was too slow while no check comes: a proxy
-    /// that was told so sends none.
+    /// Appends a checkpoint if one is due, or to try a disk that was slow while no check arrives.
     fn checkpoint(&mut self, is_last: bool) -> Option<CheckpointEntry> {
         let (position, time) = (self.writer.stream.position(), now());
         let is_late = self.writer.queue.state.late.load(Relaxed) > 0;
@@ -244,7 +244,7 @@ impl Work {
         Some(checkpoint)
     }
 
-    /// The batch is with the sink.
+    /// Accounts for a batch that the sink has taken.
     fn settle(&mut self, records: u64) {
         let state = &self.writer.queue.state;
         state.written.fetch_add(records, Relaxed);
@@ -255,7 +255,10 @@ impl Work {
             state.late.store(late, Relaxed);
         }
         if state.works() {
-            tracing::info!(sink = self.writer.sink.name(), "the audit is written again");
+            tracing::info!(
+                sink = self.writer.sink.name(),
+                "the audit log is written again"
+            );
             self.writer.queue.wake();
         }
         self.batch.clear();
@@ -263,17 +266,17 @@ impl Work {
         self.kept = self.writer.stream.mark();
     }
 
-    /// Tells who waits for the disk. Where the file was moved, its records are safe if the audit can go on in another one
-    /// of its name; otherwise, and where somebody cut it, nobody is told and the answers are withheld.
+    /// Acknowledges the records. If the file was moved, they are safe as long as another file can
+    /// be opened; otherwise, and if another process cut the file, the answers are withheld.
     fn acknowledge(&mut self, is_synced: bool, place: Place) {
         let is_kept = match place {
-            Place::Kept => true,
-            Place::Moved => self.turn(),
+            Place::Unchanged => true,
+            Place::Moved => self.rotate(),
             Place::Deleted | Place::Cut => false,
         };
-        for Waiting { told, .. } in self.rendered.drain(..) {
-            if let Some(told) = told.filter(|_| is_synced && is_kept) {
-                told.send(());
+        for Waiting { ack, .. } in self.rendered.drain(..) {
+            if let Some(ack) = ack.filter(|_| is_synced && is_kept) {
+                ack.send(());
             }
         }
     }
@@ -289,11 +292,11 @@ impl Work {
         None
     }
 
-    /// Receives what there is; waits a while where there is nothing.
+    /// Receives what is there; waits a while if there is nothing.
     fn receive(&mut self) {
-        // Records that were left for another file come first.
+        // Records that were kept for another file come first.
         if self.waiting.is_empty() && !self.is_finishing {
-            // Where nobody waits for the disk, records may gather: one write then serves many.
+            // If no answer waits for the disk, records may gather: one write then serves many.
             if self.is_drained && self.is_dirty && self.writer.durability != Durability::Always {
                 thread::sleep(GATHER_PAUSE);
             }
@@ -303,7 +306,7 @@ impl Work {
                 Err(RecvTimeoutError::Disconnected) => self.is_finishing = true,
             }
         } else if self.is_finishing && self.waiting.is_empty() {
-            // What was promised room is still to come.
+            // Records with reserved room are still to come.
             if let Ok(message) = self.writer.receiver.recv_timeout(BUSY_PAUSE) {
                 self.take(message);
             }
@@ -318,7 +321,7 @@ impl Work {
         }
     }
 
-    /// How long it may wait for a record: until something else is due.
+    /// Returns how long it may wait for a record: until something else is due.
     fn patience(&self) -> Duration {
         match self.writer.durability {
             Durability::Interval(interval) if self.is_dirty => {
@@ -330,11 +333,11 @@ impl Work {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Record(entry, weight, told) => {
+            Message::Record(entry, weight, ack) => {
                 self.waiting.push_back(Waiting {
                     entry,
                     weight,
-                    told,
+                    ack,
                     is_redacted: false,
                 });
             }
@@ -342,16 +345,17 @@ impl Work {
         }
     }
 
-    /// Lets the sink go over to another file, which then says what it goes on from. False: it has no place to write to,
-    /// which is a failure like any other.
-    fn turn(&mut self) -> bool {
+    /// Lets the sink rotate to another file, which begins with a record that says what it
+    /// continues. Returns false if the sink has no place to write to, which is a failure like any
+    /// other.
+    fn rotate(&mut self) -> bool {
         let time = now();
-        match self.writer.sink.turn(time) {
+        match self.writer.sink.rotate_if_due(time) {
             Ok(true) if self.left.is_none() => {
                 let previous_file = self.writer.sink.previous_file();
                 self.writer
                     .stream
-                    .go_on(previous_file, time, &mut self.batch);
+                    .continue_in_new_file(previous_file, time, &mut self.batch);
             }
             Ok(_) => {}
             Err(problem) if matches!(self.writer.sink.place(), Place::Moved | Place::Deleted) => {
@@ -360,16 +364,16 @@ impl Work {
             }
             Err(problem) => {
                 self.writer.queue.state.failures.fetch_add(1, Relaxed);
-                tracing::error!(sink = self.writer.sink.name(), %problem, "the audit cannot go over to another file");
+                tracing::error!(sink = self.writer.sink.name(), %problem, "the audit log cannot rotate to another file");
             }
         }
         true
     }
 
-    /// Renders what waits, as far as this file should take it; says how many records, and the room that they held.
+    /// Renders waiting records for this file; returns their number and the room that they held.
     fn render(&mut self) -> (u64, u64) {
         let (mut records, mut bytes) = (0, 0);
-        // One that was told in a file that is gone is told again, before what was lost since.
+        // A gap that was recorded in a lost file is recorded again, before later losses.
         self.gap = self.gap.take().or_else(|| self.writer.queue.gap(now()));
         if let Some(gap) = &self.gap {
             self.writer
@@ -381,7 +385,7 @@ impl Work {
             let Some(Waiting {
                 entry,
                 weight,
-                told,
+                ack,
                 is_redacted,
             }) = self.waiting.pop_front()
             else {
@@ -396,7 +400,7 @@ impl Work {
             self.rendered.push_back(Waiting {
                 entry,
                 weight,
-                told,
+                ack,
                 is_redacted: true,
             });
             (records, bytes) = (records + 1, bytes + weight);
@@ -404,7 +408,7 @@ impl Work {
         (records, bytes)
     }
 
-    /// Hands the batch to the sink, however long it takes.
+    /// Writes the batch to the sink, however long it takes.
     fn write(&mut self) -> Written {
         let mut taken = 0;
         self.is_dirty = self.is_dirty || !self.batch.is_empty();
@@ -437,7 +441,7 @@ impl Work {
         Written::All
     }
 
-    /// Notes that the sink fails, and says so the first time.
+    /// Reports that the sink fails, and logs it the first time.
     fn fails(&self, problem: &io::Error) {
         if self.writer.queue.state.fails(problem) {
             let way = self.writer.queue.on_full().as_str();
@@ -445,12 +449,12 @@ impl Work {
                 sink = self.writer.sink.name(),
                 %problem,
                 on_full = way,
-                "the audit cannot be written; it is tried again five times a second"
+                "the audit log cannot be written; the write is retried five times a second"
             );
         }
     }
 
-    /// Syncs if that is due; says whether everything written is on the disk.
+    /// Syncs if that is due; returns whether everything written is on the disk.
     fn sync_if_due(&mut self, is_asked: bool) -> bool {
         let is_due = match self.writer.durability {
             Durability::None => false,
@@ -469,11 +473,11 @@ impl Work {
             }
             Err(problem) => {
                 state.fails_to_sync(&problem);
-                tracing::error!(sink = self.writer.sink.name(), %problem, "the audit could not be synced to the disk");
-                // After a failed sync a later one proves nothing of these records, so nobody is told of them.
+                tracing::error!(sink = self.writer.sink.name(), %problem, "the audit log could not be synced to the disk");
+                // After a failed sync, a later success proves nothing about these records.
                 self.rendered
                     .iter_mut()
-                    .for_each(|waiting| waiting.told = None);
+                    .for_each(|waiting| waiting.ack = None);
             }
         }
         !self.is_dirty
@@ -488,7 +492,7 @@ impl Work {
         tracing::error!(
             sink = self.writer.sink.name(),
             lost,
-            "the audit ends without records that the sink did not take"
+            "the audit log ends without records that the sink did not take"
         );
         self.sync_if_due(true);
         End { lost }

@@ -1,7 +1,7 @@
 //! The threads of the writers: how they are started, watched and ended.
 //!
-//! What a writer does is in [`writer`](super::writer). The rule: at the end every thread is joined, or the
-//! error says which one hangs and how many records are lost.
+//! [`writer`](super::writer) says what a writer does. The rule: at the end every thread is joined,
+//! or the error says which one hangs and how many records are lost.
 
 #[cfg(feature = "tokio")]
 mod waiting;
@@ -19,10 +19,10 @@ use super::oneshot::{self, SenderGoneError};
 use super::sink_queue::SinkQueue;
 use super::writer::{End, Writer};
 
-/// How long a writer that was told to give up may take.
+/// How long a writer may take to end after it was asked to give up.
 const GIVE_UP_BOUND: Duration = Duration::from_millis(800);
 
-/// Why the record did not end well.
+/// Why the audit log did not end well.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditFlushError {
@@ -31,23 +31,23 @@ pub enum AuditFlushError {
     Lost {
         /// The sink.
         sink: String,
-        /// How many.
+        /// The number of lost records.
         lost: u64,
     },
-    /// A sink hangs in a call of the system, or somebody holds room and never uses it.
-    #[error("the audit to {sink} did not end: a write hangs; up to {lost} records are lost")]
+    /// A sink hangs in a system call, or a reservation is never used.
+    #[error("the audit log of {sink} did not end: a write hangs; up to {lost} records are lost")]
     Hangs {
         /// The sink.
         sink: String,
-        /// How many.
+        /// The number of records that may be lost.
         lost: u64,
     },
-    /// The thread is gone.
+    /// The thread has ended by itself.
     #[error("the audit thread of {0} ended by itself")]
     Gone(String),
 }
 
-/// The owner's hold on the writers.
+/// The owner's handle on the writers.
 #[derive(Debug)]
 pub struct Writers(Vec<Running>);
 
@@ -56,7 +56,7 @@ pub(super) struct Running {
     queue: Arc<SinkQueue>,
     /// Whether its records leave this machine.
     is_elsewhere: bool,
-    /// `None` once it was told that the thread has ended.
+    /// `None` after it has reported that the thread ended.
     ended: Option<oneshot::Receiver<End>>,
     thread: JoinHandle<()>,
 }
@@ -64,10 +64,10 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn start(writer: Writer, is_elsewhere: bool) -> io::Result<Running> {
         let queue = writer.queue.clone();
-        let (told, ended) = oneshot::channel();
+        let (ended_sender, ended) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("audit".into())
-            .spawn(move || told.send(writer.run()))?;
+            .spawn(move || ended_sender.send(writer.run()))?;
         Ok(Running {
             queue,
             is_elsewhere,
@@ -88,12 +88,12 @@ impl Running {
         self.end(end)
     }
 
-    /// Tells the thread to stop trying.
+    /// Asks the thread to stop trying.
     fn give_up(&self) {
         self.queue.state.give_up.store(true, Relaxed);
     }
 
-    /// Joins a thread that has ended in this way; `None` is one that has not.
+    /// Joins a thread that has ended like this; `None` is a thread that has not.
     fn end(self, end: Option<Result<End, SenderGoneError>>) -> Result<(), AuditFlushError> {
         let sink = self.queue.name().to_owned();
         let Some(end) = end else {
@@ -117,7 +117,7 @@ impl Writers {
         Writers(running)
     }
 
-    /// Waits until some writer has ended by itself, which none should; without a sink, for ever.
+    /// Waits until some writer has ended by itself, which none should; without a sink, forever.
     pub async fn ended(&mut self) {
         poll_fn(|context| {
             for running in &mut self.0 {
@@ -125,7 +125,7 @@ impl Writers {
                     continue;
                 };
                 if Pin::new(ended).poll(context).is_ready() {
-                    // That it ended is enough; how, is in the log.
+                    // That it ended is enough; the log says why.
                     running.ended = None;
                     return Poll::Ready(());
                 }
@@ -135,9 +135,10 @@ impl Writers {
         .await
     }
 
-    /// Ends the record and blocks until it has ended: nothing new is accepted, what was accepted and what has room is
-    /// written, files are synced, and the threads are joined. After `bound` they stop trying, and what is lost is told. The
-    /// sinks that leave this machine have a bound of their own, after that of the others.
+    /// Ends the audit log and blocks until it has ended: nothing new is accepted, what was accepted
+    /// and what has reserved room is written, files are synced, and the threads are joined. After
+    /// `bound` they stop trying, and what is lost is reported. The sinks that leave this machine
+    /// have a bound of their own, after that of the others.
     ///
     /// It needs no runtime, and must not be called on a thread of one.
     ///
@@ -155,7 +156,7 @@ impl Writers {
         ended
     }
 
-    /// Sinks that leave this machine end last: the others' last checkpoints go there.
+    /// Sinks that leave this machine end last, because they get the last checkpoints of the others.
     fn in_order_of_their_end(self) -> [Vec<Running>; 2] {
         let is_elsewhere = |running: &Running| running.is_elsewhere;
         let (elsewhere, here) = self.0.into_iter().partition(is_elsewhere);

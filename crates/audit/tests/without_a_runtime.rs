@@ -1,5 +1,5 @@
-//! A host that has no async runtime: a plain thread opens a file, admits decisions, waits for the disk, ends the record and
-//! finds it intact.
+//! A host without an async runtime: a plain thread opens a file, admits decisions, waits for the
+//! disk, ends the audit log and verifies it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -15,7 +15,7 @@ use customs_audit::start::{AuditLog, AuditLogConfig, start};
 use customs_audit::writer::Durability;
 use customs_record::examples::{full_change, full_decision};
 use customs_record::verify::report::Outcome;
-use customs_record::verify::{Asked, verify};
+use customs_record::verify::{VerifyOptions, verify};
 use customs_record::{DecisionRecord, Entry};
 
 /// How many decisions are admitted.
@@ -60,7 +60,7 @@ fn a_record_is_written_and_ended_without_a_runtime() {
             tokio::runtime::Handle::try_current().is_err(),
             "the thread has a runtime"
         );
-        let report = verify(&Asked {
+        let report = verify(&VerifyOptions {
             files: vec![file],
             checkpoints: None,
             keys: Vec::new(),

@@ -114,7 +114,7 @@ fn status(code: u64, message: &str, out: &mut Vec<u8>) {
 }
 
 fn denied_response(reason: Reason, entry: &DecisionRecord, help: Option<&str>, out: &mut Vec<u8>) {
-    let entry = &entry.told();
+    let entry = &entry.to_entry();
     let code = match reason {
         Reason::NoPolicy | Reason::AuditUnavailable => SERVICE_UNAVAILABLE,
         _ => FORBIDDEN,

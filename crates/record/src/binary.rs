@@ -1,7 +1,7 @@
-//! One entry as a protobuf message.
+//! Writes one entry as a protobuf message.
 //!
-//! It spells; which fields there are is the business of [`encode`](super::encode). The rule: the bytes are those of
-//! [`proto::Record`](super::proto::Record) with its fields in the order of their numbers.
+//! It only encodes; [`encode`] says which fields there are. The rule: the bytes are
+//! those of [`proto::Record`](super::proto::Record) with its fields in the order of their numbers.
 
 use super::encode;
 use super::fields::{CHAIN_NUMBER, Field, TIMESTAMP_NANOS, TIMESTAMP_SECONDS};
@@ -11,7 +11,7 @@ use crate::Entry;
 use crate::protobuf;
 use customs_engine::time::UnixNanos;
 
-/// Appends the message of an entry up to its chain. These are the bytes that the chain covers.
+/// Appends the message of an entry up to its chain. The chain covers these bytes.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
     encode::fill(&mut Message(out), entry, stream, sequence);
 }
@@ -52,7 +52,7 @@ impl RecordEncoder for Message<'_> {
     fn put_time(&mut self, field: Field, value: UnixNanos) {
         let (seconds, nanos) = seconds_and_nanos(value);
         self.put_message(field, |message| {
-            // Moments before 1970 are negative, and written as protobuf writes such numbers.
+            // Times before 1970 are negative; protobuf writes such numbers in ten bytes.
             message.long(TIMESTAMP_SECONDS, seconds.cast_unsigned());
             message.number(TIMESTAMP_NANOS, nanos);
         });

@@ -1,9 +1,9 @@
-//! The chain: each record carries a hash of its own bytes and of the chain before, so that none can be changed, taken out or
-//! put elsewhere without changing all that follow.
+//! The chain: each record carries a hash of its own bytes and of the chain before. A record cannot
+//! be changed, removed or moved without changing all that follow.
 //!
-//! It says how one link follows from another, and nothing of files. The rule: the chain of a record is SHA-256 of the 32
-//! bytes of the chain before and of the record's bytes as they are written, up to the chain itself. The first record of
-//! all follows 32 zero bytes.
+//! This module says how one link follows from another, and knows nothing of files. The rule: the
+//! chain of a record is the SHA-256 of the 32 bytes of the chain before and of the record's bytes
+//! as they are written, up to the chain itself. The first record of all follows 32 zero bytes.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 /// The name of the hash in records.
 pub const HASH: &str = "sha256";
 
-/// Where a chain stands: behind some record.
+/// The state of a chain behind some record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Head([u8; 32]);
 
@@ -21,7 +21,7 @@ impl Head {
     /// Before the first record of all.
     pub const START: Head = Head([0; 32]);
 
-    /// Behind the next record, whose bytes these are.
+    /// Returns the chain behind the next record, which has these bytes.
     #[must_use]
     pub fn then(&self, bytes: &[u8]) -> Head {
         let mut hash = Sha256::new();
@@ -30,7 +30,7 @@ impl Head {
         Head(hash.finalize().into())
     }
 
-    /// The 64 hexadecimal digits of a record.
+    /// Returns the 64 hexadecimal digits of the chain.
     pub fn hex(&self) -> Hex {
         let mut digits = [0; 64];
         HEXLOWER.encode_mut(&self.0, &mut digits);
@@ -58,7 +58,7 @@ pub struct Hex([u8; 64]);
 impl Hex {
     /// The digits.
     pub fn as_str(&self) -> &str {
-        // Only digits are in it.
+        // The bytes are hexadecimal digits only.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

@@ -1,8 +1,8 @@
-//! A checkpoint: how many records a stream had at a moment, and where its chain stood, so that records which are cut off the
-//! end are missed too.
+//! A checkpoint: how many records a stream had at a moment, and the chain of the last of them. With
+//! it, records that are cut off the end are missed too.
 //!
-//! It says what a checkpoint is and how a checkpoint file spells it. When one is due, and where it is told, is for whoever
-//! writes the stream to say.
+//! This module says what a checkpoint is and how a checkpoint file spells it. The crate that writes
+//! the stream decides when one is due and where it is published.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::signing::Signer;
 use super::{CheckpointEntry, Entry};
 use customs_engine::time::UnixNanos;
 
-/// Makes the checkpoint of a stream that stands at `position`, signed where there is a signer.
+/// Makes the checkpoint of a stream at `position`, signed if there is a signer.
 pub fn checkpoint(
     position: Position,
     is_last: bool,
@@ -33,13 +33,15 @@ pub fn checkpoint(
     checkpoint
 }
 
-/// Renders the line of a checkpoint file: JSON as in a record, without a chain, with the sink whose stream it is about.
+/// Renders the line of a checkpoint file: JSON as in a record, without a chain, with the name of
+/// the sink that the stream belongs to.
 pub fn file_line(checkpoint: &Arc<CheckpointEntry>, sink: &str) -> Vec<u8> {
     let Position {
         stream, sequence, ..
     } = &checkpoint.sealed;
     let mut line = Vec::new();
-    // The number that the same checkpoint has in its stream: right behind what it covers.
+    // The number that the same checkpoint has in its stream: the one after the records that it
+    // covers.
     json::open(
         &Entry::Checkpoint(checkpoint.clone()),
         stream,

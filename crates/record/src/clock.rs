@@ -1,10 +1,11 @@
-//! The wall clock, for whoever stamps an event (rule R14). The engine never reads it: a moment comes in as an argument.
+//! Reads the wall clock for code that stamps an event (rule R14). The engine never reads a clock:
+//! it gets the time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use customs_engine::time::UnixNanos;
 
-/// This moment; a clock before 1970 tells 1970.
+/// Returns the current time, clamped to the Unix epoch.
 pub fn now() -> UnixNanos {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

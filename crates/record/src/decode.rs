@@ -1,7 +1,8 @@
-//! A record from its line or its message, as the type of the proto, and as a line again.
+//! Decodes a record from its line or its message into the type of the proto, and writes it as a
+//! line.
 //!
-//! It verifies nothing. The rule: both formats become the one type by the descriptors that the type was made with, so a
-//! field that is added to the proto is read here.
+//! It verifies nothing. The rule: both formats become the one type through the descriptors that the
+//! type was made with, so a field that is added to the proto is read here.
 
 use std::sync::LazyLock;
 
@@ -17,7 +18,7 @@ static RECORD: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
         .get_message_by_name("customs.audit.v1.Record")
 });
 
-/// Why bytes are no record.
+/// Why bytes cannot be decoded as a record.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordDecodeError {
@@ -27,13 +28,13 @@ pub enum RecordDecodeError {
     /// A line is not JSON, or has a field of another type.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// The bytes are no message.
+    /// The bytes are not a protobuf message.
     #[error(transparent)]
     Message(#[from] prost::DecodeError),
-    /// A line is something else.
+    /// The line is JSON, but not a record.
     #[error("it has no `kind`")]
     NoKind,
-    /// A message is something else.
+    /// The bytes are a message, but not a record.
     #[error("a message has no kind")]
     NoMessageKind,
     /// The build is broken.
@@ -41,10 +42,10 @@ pub enum RecordDecodeError {
     NoDescriptor,
 }
 
-/// A record from a line without its line feed, or from a message without its length.
+/// Decodes a record from a line without its line feed, or from a message without its length.
 ///
 /// # Errors
-/// Why they are no record.
+/// If the bytes are not a record.
 pub fn record(format: Format, bytes: &[u8]) -> Result<Record, RecordDecodeError> {
     let (record, without_kind) = match format {
         Format::Json => (
@@ -69,12 +70,14 @@ fn from_line(line: &str) -> Result<Record, RecordDecodeError> {
     Ok(message.transcode_to()?)
 }
 
-/// A record as a line of JSON without its end: ASCII, with the fields in the order of their numbers.
+/// Returns a record as a line of JSON without its line feed: ASCII, with the fields in the order of
+/// their numbers.
 pub fn to_line(record: &Record) -> Option<String> {
     let mut message = DynamicMessage::new(RECORD.clone()?);
     message.transcode_from(record).ok()?;
     let text = serde_json::to_string(&message).ok()?;
-    // Only within texts is there anything but printable ASCII, and there each character may be escaped.
+    // Only texts hold anything but printable ASCII, and inside a text each character may be
+    // escaped.
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, ' '..='~') {

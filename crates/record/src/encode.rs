@@ -1,10 +1,10 @@
-//! What a record of each kind says: the fields of its entry, in the order of their numbers.
+//! What a record of each kind holds: the fields of its entry, in the order of their numbers.
 //!
-//! It spells nothing: a [`RecordEncoder`] does, and there are two, [`json`](super::json) and
-//! [`binary`](super::binary). Both are filled by the same walk, so that a line and a message of one
-//! entry say the same. Which fields an entry has, the tables of [`fields`](super::fields) say. Here
-//! are the entries that have another shape than their record; they are destructured completely, so
-//! that a new field stops the build until it is thought of.
+//! It does not say how a field is written: a [`RecordEncoder`] does. There are two,
+//! [`json`](super::json) and [`binary`](super::binary). The same code fills both, so a line and a
+//! message of one entry have the same fields. The tables of [`fields`](super::fields) say which
+//! fields an entry has. Here are the entries whose shape differs from that of their record. They
+//! are destructured completely, so that a new field breaks the build until it is handled.
 
 use std::borrow::Cow;
 
@@ -58,14 +58,13 @@ pub(super) fn fill<E: RecordEncoder>(out: &mut E, entry: &Entry, stream: &str, s
     }
 }
 
-// A function of its own: beside the walks of the other kinds, less of this one is inlined.
+// A function of its own: inlined next to the other kinds, less of this one would be inlined.
 #[inline(never)]
 fn decision<E: RecordEncoder>(out: &mut E, entry: &DecisionRecord) {
     decision::put_fields(&Parts::of(entry, true), &mut Writer::of(out, entry));
 }
 
-/// The answer of a question. It is a message of its own, so that nobody counts it among the
-/// decisions.
+/// The answer of a question. It is a message of its own, so that it is never counted as a decision.
 impl Message for DecisionRecord {
     const NAME: &'static str = "Record";
     const FIELDS: &'static [FieldSpec] = decision::DECISION;
@@ -117,7 +116,7 @@ impl<'e> PolicyChangeFields<'e> {
 }
 
 impl<'e> SourceFields<'e> {
-    /// Lists as many files as there is room for.
+    /// Lists as many files as `room` allows.
     fn of(source: &'e PublishedSource, room: &mut usize) -> Self {
         let PublishedSource {
             name,
@@ -226,7 +225,7 @@ impl<'e> CheckpointFields<'e> {
     }
 }
 
-/// A text of at most [`MAX_PROBLEM_TEXT`] bytes; three dots say that it was cut.
+/// Cuts a text to at most [`MAX_PROBLEM_TEXT`] bytes; three dots at the end mark a cut.
 fn shortened(text: &str) -> Cow<'_, str> {
     match text.get(..text.floor_char_boundary(MAX_PROBLEM_TEXT)) {
         Some(head) if head.len() < text.len() => format!("{head}...").into(),
@@ -234,7 +233,7 @@ fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A count as a number of 32 bits; nothing that is counted here comes near the limit.
+/// Converts a count to 32 bits. No count here comes near the limit.
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

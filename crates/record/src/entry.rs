@@ -1,13 +1,16 @@
-//! The record: one [`Entry`] for each event, from which the audit line, the log line, the counters and every later
-//! rendering are made. One fact is typed once, here; a rendering only chooses and escapes.
+//! One [`Entry`] for each event. The records of the audit log, the log lines, the counters and
+//! every later rendering are made from it. A fact is held once, here; a rendering only chooses and
+//! escapes.
 //!
-//! The fields of an entry are the rows of its table in [`fields`](crate::fields). Here is how
-//! entries are made: decisions in [`decision_record`], with [`headers`] and [`optional_fields`];
-//! ends of grants in [`grant_expired`]; what was refused before it was a check in [`refusals`];
-//! what the audit log says of itself in [`audit_log`].
+//! The fields of an entry are the rows of its table in [`fields`](crate::fields). The modules here
+//! make entries: [`decision_record`] makes decisions, with [`headers`] and [`optional_fields`];
+//! [`grant_expired`] makes the ends of grants; [`refusals`] counts what was refused before it was a
+//! check; [`audit_log`] has what the audit log says about itself.
 //!
-//! Nothing secret enters an entry: no cookies, no authorization, no body and no query string. Of headers it holds the request
-//! id, the trace context, what a policy asks for, and what of the optional fields a decision may rest on. Text that a client controls is capped, and what was capped is named in `truncated`.
+//! Nothing secret enters an entry: no cookies, no authorization header, no body and no query
+//! string. Of the headers it holds the request id, the trace context, those that a policy asks for,
+//! and those of the optional fields that a decision may rest on. Text that a client controls is
+//! capped, and `truncated` names what was capped.
 
 pub mod audit_log;
 pub mod decision_record;
@@ -32,39 +35,39 @@ use crate::fields::{DECISION_KIND, Message};
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::PolicyChange;
 
-/// Something that happened and is on record. Clones share it.
+/// An event that is recorded. Clones share it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// A check was decided.
     Decision(Arc<DecisionRecord>),
     /// A policy set was published, or refused.
     PolicyChange(Arc<PolicyChange>),
-    /// An operator asked what a check would get; nothing crossed.
+    /// An operator asked how a check would be decided; no check happened.
     Question(Arc<QuestionEntry>),
-    /// A grant in force came to its end.
+    /// A grant in force expired.
     GrantExpired(Arc<GrantExpiredEntry>),
-    /// The process starts.
+    /// The process started.
     Start(Arc<StartEntry>),
-    /// The process stops, in order.
+    /// The process stopped in order.
     Stop(Arc<StopEntry>),
-    /// The answer of a decision that is on record was withheld after all.
+    /// The answer of a recorded decision was withheld afterwards.
     Withheld(Arc<WithheldEntry>),
-    /// The caller of a decision that is on record had given up before it was answered.
+    /// The caller of a recorded decision gave up before it was answered.
     CallerGone(Arc<CallerGoneEntry>),
-    /// Something came to the address of checks and was refused before it was a check.
+    /// Connections or calls at the address of checks were refused before they were checks.
     Refusals(Arc<RefusalsEntry>),
-    /// A stream of records begins, or goes on in another file.
+    /// A stream of records begins, or continues in another file.
     Stream(Arc<StreamEntry>),
     /// Records were lost.
     Gap(Arc<GapEntry>),
     /// A subscriber missed records.
     Lag(Arc<LagEntry>),
-    /// How long a stream was, and where its chain stood.
+    /// The length of a stream at a moment, and its chain.
     Checkpoint(Arc<CheckpointEntry>),
 }
 
 impl Entry {
-    /// The word for it in records.
+    /// Returns the kind as records spell it.
     pub fn kind(&self) -> &'static str {
         match self {
             Entry::Decision(_) => DECISION_KIND,
@@ -83,7 +86,7 @@ impl Entry {
         }
     }
 
-    /// When it happened.
+    /// Returns when it happened.
     pub fn time(&self) -> UnixNanos {
         match self {
             Entry::Decision(entry) => entry.time(),
@@ -103,7 +106,7 @@ impl Entry {
     }
 }
 
-/// What the edge knows of a check and the engine does not.
+/// What the edge knows about a check and the engine does not.
 #[derive(Clone, Debug)]
 pub struct Occasion<'a> {
     /// The wall clock when the check was decided, read once.
@@ -119,30 +122,31 @@ pub struct Occasion<'a> {
 }
 
 impl<T> DecisionEntry<T> {
-    /// Whether effect, verdict and would are not all the same.
+    /// Returns whether effect, verdict and dry run differ.
     pub fn differs(&self) -> bool {
         self.verdict.effect != self.dry_run.effect || self.effect != self.verdict.effect
     }
 
-    /// Whether some answer rests on a grant or an exception that ends.
+    /// Returns whether an answer rests on a grant or an exception that expires.
     pub fn rests_on_an_end(&self) -> bool {
         [&self.verdict, &self.dry_run]
             .iter()
             .any(|a| a.expires.is_some() || a.exception_expires.is_some())
     }
 
-    /// What is out of the ordinary; nothing, for most.
+    /// Returns the optional fields; most decisions have none.
     pub fn optional(&self) -> &OptionalFields {
         self.optional.as_deref().unwrap_or(OptionalFields::NONE)
     }
 
-    /// What is out of the ordinary, to be changed.
+    /// Returns the optional fields for changing them.
     pub fn optional_mut(&mut self) -> &mut OptionalFields {
         Arc::make_mut(self.optional.get_or_insert_default())
     }
 }
 
-/// At most `limit` bytes of a text, cut between characters; a cut is noted under the field's name.
+/// Cuts a text to at most `limit` bytes, between characters, and adds the field's name to
+/// `truncated` if it was cut.
 fn capped<'t>(
     name: &'static str,
     text: &'t str,

@@ -1,6 +1,6 @@
-//! Entries for tests: one of each kind, in which every field has a value.
+//! Entries for tests: one of each kind, with a value in every field.
 //!
-//! Other crates see them with the feature `examples`; nothing here is part of the product.
+//! Other crates use them with the feature `examples`; nothing here is part of the product.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ fn answer(effect: Effect, reason: Reason, rule: &str) -> AnswerEntry {
     }
 }
 
-/// A denial in which every field has a value.
+/// A denial with a value in every field.
 pub fn full_decision() -> DecisionEntry {
     let text = str::to_owned;
     DecisionEntry {
@@ -95,7 +95,7 @@ pub fn full_decision() -> DecisionEntry {
     }
 }
 
-/// A refused change with more problems than a line lists.
+/// A refused change with more problems than a record lists.
 pub fn full_change() -> PolicyChange {
     let place = Place {
         file: "a.yaml".into(),
@@ -147,7 +147,8 @@ fn position(stream: &str, sequence: u64) -> Position {
     }
 }
 
-/// One entry of each kind, every field of which has a value, in the order in which documents list the kinds.
+/// Returns one entry of each kind with a value in every field, in the order in which documents list
+/// the kinds.
 pub fn of_every_kind() -> Vec<Entry> {
     let grant_expired = GrantExpiredEntry {
         time: TIME,

@@ -1,9 +1,9 @@
 //! The fields of records: each is declared by one row of a table, in [`decision`] or [`events`].
 //!
-//! A row makes the struct's field, what encoders write before a value, and a [`FieldSpec`], by
-//! which documents, tests and consumers go. What a type does is said in [`value`], what a row
-//! becomes in [`macros`]. The rule: a list has the order of the numbers in the proto, and [`CHAIN`]
-//! ends every record.
+//! A row makes the struct's field, the bytes that encoders write before a value, and a
+//! [`FieldSpec`], which documents, tests and consumers read. [`value`] says what a type does, and
+//! [`macros`] what a row becomes. The rule: a list has the order of the numbers in the proto, and
+//! [`CHAIN`] ends every record.
 
 #[macro_use]
 mod macros;
@@ -25,34 +25,34 @@ use value::{FieldValue, Writer};
 
 use crate::record_encoder::RecordEncoder;
 
-/// A row of a table: what is known of a field, beside its values.
+/// A row of a table: what is known about a field, besides its values.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldSpec {
     field: Field,
     meaning: &'static str,
-    /// A value, as JSON shows it; a text without its quotes.
+    /// A value as JSON shows it; a text without its quotes.
     pub example: &'static str,
     /// Its type in the proto.
     pub proto: ProtoType,
     /// When a record has it.
     pub presence: Presence,
-    /// The setting that takes it out of records.
+    /// The setting that removes or hashes it.
     pub redaction: RedactionClass,
 }
 
 impl FieldSpec {
-    /// Its number in the proto.
+    /// Returns its number in the proto.
     pub fn number(&self) -> u32 {
         self.field.number
     }
 
-    /// Its name in JSON.
+    /// Returns its name in JSON.
     pub fn name(&self) -> &'static str {
         let quoted = self.field.before_value().strip_suffix(':');
         quoted.unwrap_or_default().trim_matches('"')
     }
 
-    /// What it means, in a sentence or more, as Markdown.
+    /// Returns what it means, in a sentence or more, as Markdown.
     pub fn meaning(&self) -> &'static str {
         self.meaning.trim_start()
     }
@@ -74,24 +74,24 @@ pub enum Presence {
     Always,
     /// Only if there was a check, so not in the answer of a question.
     Check,
-    /// Only if the rule of the dry run is another than the verdict's.
+    /// Only if the rule of the dry run differs from the verdict's.
     OtherRule,
 }
 
-/// The settings that take fields out of records.
+/// The settings that remove fields from records or hash them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedactionClass {
     /// No setting does.
     None,
-    /// Who called.
+    /// The caller.
     Principal,
-    /// Which path.
+    /// The path.
     Path,
-    /// From which address.
+    /// The caller's address.
     Address,
 }
 
-/// A value that can be taken out of a record.
+/// A value that can be removed from a record.
 #[derive(Debug)]
 pub enum Redactable<'v> {
     /// A text.
@@ -112,17 +112,17 @@ impl<'v> From<&'v mut Vec<String>> for Redactable<'v> {
     }
 }
 
-/// Which decisions tell Envoy a field of the dynamic metadata.
+/// Which decisions send Envoy a field in the dynamic metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MetadataScope {
     /// All.
     Always,
-    /// Those of a caller whose identity is valid: who reads metadata may not look at the identity's
-    /// state.
+    /// Those of a caller with a valid identity: a consumer of metadata may not look at the
+    /// identity's state.
     IfValid,
 }
 
-/// A kind of records: its word, and the fields that it has behind [`HEAD`].
+/// A kind of records: its word, and the fields that follow [`HEAD`].
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     /// The word in `kind`.
@@ -166,7 +166,7 @@ pub const KINDS: &[Kind] = &[
 /// The fields with which every record begins.
 pub const HEAD: &[FieldSpec] = RecordHead::FIELDS;
 
-/// The field that ends every record, and that no list of a kind repeats.
+/// The last field of every record. The list of a kind does not repeat it.
 pub const CHAIN: FieldSpec = FieldSpec {
     field: Field::new(2000, "\"chain\":\""),
     meaning: "The SHA-256 of the chain before and of the bytes of this record up to here, 64 \
@@ -195,13 +195,13 @@ pub const REFUSAL: &[FieldSpec] = RefusalCount::FIELDS;
 /// The fields of `lost`.
 pub const LOSS: &[FieldSpec] = Loss::FIELDS;
 
-/// The names of some fields.
+/// Returns the names of fields.
 pub fn names(fields: &[FieldSpec]) -> Vec<&'static str> {
     fields.iter().map(FieldSpec::name).collect()
 }
 
-/// The names of the fields of a kind of record, in their order, the head and the chain included;
-/// none for a word that is not a kind.
+/// Returns the names of the fields of a kind of record, in their order, including the head and the
+/// chain; none for a word that is not a kind.
 pub fn of(kind: &str) -> Vec<&'static str> {
     let Some(kind) = KINDS.iter().find(|known| known.name == kind) else {
         return Vec::new();
@@ -212,7 +212,7 @@ pub fn of(kind: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The names of the fields of the `answer` of a question, in their order.
+/// Returns the names of the fields of the `answer` of a question, in their order.
 pub fn of_answer() -> Vec<&'static str> {
     DECISION
         .iter()
@@ -221,19 +221,19 @@ pub fn of_answer() -> Vec<&'static str> {
         .collect()
 }
 
-/// A message of the proto that a record is, or that is inside of one.
+/// A message of the proto that is a record, or part of one.
 pub(crate) trait Message {
-    /// For a kind of records its word, otherwise the message's name in the proto.
+    /// The word of a kind of records; otherwise the message's name in the proto.
     const NAME: &'static str;
 
     /// Its fields.
     const FIELDS: &'static [FieldSpec];
 
-    /// Writes them.
+    /// Writes its fields.
     fn put_fields<E: RecordEncoder>(&self, out: &mut Writer<'_, E>);
 }
 
-/// What each form of a record writes before a field's value.
+/// What each format writes before a field's value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     /// Its number in protobuf.
@@ -250,13 +250,13 @@ impl Field {
         }
     }
 
-    /// What JSON has before a text.
+    /// Returns what JSON has before a text.
     #[inline(always)]
     pub(crate) fn before_text(self) -> &'static str {
         self.before_text
     }
 
-    /// What JSON has before any other value.
+    /// Returns what JSON has before any other value.
     #[inline(always)]
     pub(crate) fn before_value(self) -> &'static str {
         self.before_text.strip_suffix('"').unwrap_or_default()

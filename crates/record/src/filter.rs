@@ -1,6 +1,7 @@
 //! Which records a sink takes.
 //!
-//! The rule: what is no decision always passes, and no filter drops a decision whose three answers differ.
+//! The rule: a record that is not a decision always passes, and no filter drops a decision whose
+//! three answers differ.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,17 +15,17 @@ pub enum Filter {
     /// All of them.
     #[default]
     All,
-    /// Those that Envoy was told to deny, and those that differ.
+    /// Those whose effect is deny, and those whose answers differ.
     Denies,
-    /// Those whose effect, verdict and would are not all the same.
+    /// Those whose effect, verdict and dry run differ.
     DryRunDiffers,
-    /// Every one but plain allows, and of these one in so many. An allow that rests on a grant or an exception that ends
-    /// is not plain.
+    /// All but plain allows, and one in this many plain allows. An allow that rests on a grant or
+    /// an exception that expires is not plain.
     Sample(u64),
 }
 
 impl Filter {
-    /// Whether a sink takes this.
+    /// Returns whether a sink takes this record.
     pub fn wants(self, entry: &Entry) -> bool {
         match entry {
             Entry::Decision(decision) => self.wants_decision(decision),
@@ -32,7 +33,7 @@ impl Filter {
         }
     }
 
-    /// Whether a sink takes this decision.
+    /// Returns whether a sink takes this decision.
     pub fn wants_decision(self, decision: &DecisionRecord) -> bool {
         let decision = decision.facts();
         match self {
@@ -60,9 +61,9 @@ impl fmt::Display for Filter {
     }
 }
 
-/// A text that names no filter.
+/// A text that does not name a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none; write `all`, `denies`, `dry-run-differs` or `sample 1/100`")]
+#[error("invalid filter `{0}`: expected `all`, `denies`, `dry-run-differs` or `sample 1/100`")]
 pub struct ParseFilterError(String);
 
 impl FromStr for Filter {
@@ -81,7 +82,7 @@ impl FromStr for Filter {
                 let one_in = sample()
                     .and_then(|number| number.parse().ok())
                     .filter(|one_in| *one_in > 0);
-                // One in one is each.
+                // One in one is every decision.
                 let filter = |one_in| {
                     if one_in == 1 {
                         Filter::All
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_read_as_they_are_told() {
+    fn filters_are_parsed_as_they_are_printed() {
         for text in ["all", "denies", "dry-run-differs", "sample 1/100"] {
             assert_eq!(text.parse::<Filter>().unwrap().to_string(), text);
         }
@@ -181,7 +182,7 @@ mod tests {
             assert_eq!(
                 text.parse(),
                 Ok(Filter::All),
-                "a sample of everything is no filter"
+                "a sample of everything is not a filter"
             );
         }
         for text in ["", "sample", "sample 1/0", "sample 2/3", "denials"] {

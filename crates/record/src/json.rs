@@ -1,12 +1,13 @@
-//! One entry as one line of JSON.
+//! Writes one entry as one line of JSON.
 //!
-//! It spells and escapes; which fields there are is the business of [`encode`](super::encode). The rule: a line is ASCII, has exactly
-//! one line feed (its last byte), and reads back to the very text that went in, whatever a client put there. So no text can
-//! begin a line of its own, colour a terminal or turn the direction of writing.
+//! It writes and escapes; [`encode`] says which fields there are. The rule: a line
+//! is ASCII, has exactly one line feed (its last byte), and reads back to the very text that went
+//! in, whatever a client put there. So no text can start a line of its own, colour a terminal or
+//! change the direction of writing.
 //!
-//! The names and types are those of [`proto::Record`](super::proto::Record) in protobuf's JSON mapping: lowerCamelCase,
-//! numbers up to 32 bits as numbers, 64-bit numbers as text, moments with nine digits behind the point, nothing that is
-//! empty, flags only where true.
+//! The names and types are those of [`proto::Record`](super::proto::Record) in protobuf's JSON
+//! mapping: lowerCamelCase, numbers of up to 32 bits as numbers, 64-bit numbers as text, times with
+//! nine digits after the point, empty values left out, flags only if true.
 
 use super::encode;
 use super::fields::Field;
@@ -15,7 +16,8 @@ use super::timestamp::{digits, rfc3339};
 use crate::Entry;
 use customs_engine::time::UnixNanos;
 
-/// Appends the line of an entry up to its chain: everything but [`close`]. These are the bytes that the chain covers.
+/// Appends the line of an entry up to its chain: everything but [`close`]. The chain covers these
+/// bytes.
 pub fn open(entry: &Entry, stream: &str, sequence: u64, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut object = Object(out);
@@ -30,14 +32,15 @@ pub fn close(chain: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"}\n");
 }
 
-/// Ends a line that has no chain, as in a checkpoint file: the sink that it is about, the brace and the line feed.
+/// Ends a line without a chain, as in a checkpoint file: the sink that it is about, the brace and
+/// the line feed.
 pub fn close_plain(sink: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"sink\":");
     quote(out, sink);
     out.extend_from_slice(b"}\n");
 }
 
-/// An object that is being written: each field ends with a comma, and the last comma is taken back.
+/// An object that is being written: each field ends with a comma, and the last comma is removed.
 struct Object<'o>(&'o mut Vec<u8>);
 
 impl Object<'_> {
@@ -48,7 +51,7 @@ impl Object<'_> {
         self.0.push(b',');
     }
 
-    /// A value that stands in quotes, and in which nothing needs to be escaped.
+    /// Writes a value in quotes that needs no escaping.
     #[inline(always)]
     fn quoted(&mut self, field: Field, write: impl FnOnce(&mut Vec<u8>)) {
         self.0.extend_from_slice(field.before_text().as_bytes());
@@ -81,7 +84,8 @@ impl Object<'_> {
 }
 
 impl RecordEncoder for Object<'_> {
-    /// Nearly every text is plain; looking at all of them without a branch is several times faster than byte by byte.
+    /// Nearly every text is plain. Checking all of them without a branch is several times faster
+    /// than byte by byte.
     fn is_plain(texts: &str) -> bool {
         texts
             .bytes()
@@ -102,7 +106,7 @@ impl RecordEncoder for Object<'_> {
         self.value(field, |object| digits(object.0, value.into(), 1));
     }
 
-    /// Text in JSON, whose numbers are exact up to 53 bits only.
+    /// Written as text: numbers in JSON are exact up to 53 bits only.
     #[inline(always)]
     fn put_long(&mut self, field: Field, value: u64) {
         self.quoted(field, |out| digits(out, value, 1));
@@ -134,12 +138,13 @@ impl RecordEncoder for Object<'_> {
     }
 }
 
-/// Whether a byte stands for itself inside JSON text: printable ASCII but the quote and the backslash.
+/// Returns whether a byte needs no escape in JSON text: printable ASCII except the quote and the
+/// backslash.
 fn is_plain(byte: u8) -> bool {
     (0x20..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
-/// A JSON text of ASCII characters only.
+/// Writes a JSON text of ASCII characters only.
 fn quote(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     if Object::is_plain(text) {

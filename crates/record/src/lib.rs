@@ -1,15 +1,18 @@
-//! The record as a format: what an [`Entry`] is, the bytes it becomes, and how those bytes are read back.
+//! The format of the audit log: what an [`Entry`] is, the bytes of its record, and how those bytes
+//! are read back.
 //!
-//! - [`entry`] tells once what happened;
-//! - [`stream`] numbers entries, renders them ([`encode`] says what, [`json`] or [`binary`] spell it, with the numbers and
-//!   names of [`fields`], the times of [`timestamp`] and the writer of [`protobuf`]) and joins them to the [`chain`];
+//! - [`entry`] holds each event once;
+//! - [`stream`] numbers entries, renders them and joins them to the [`chain`]. [`encode`] says what
+//!   a record holds; [`json`] and [`binary`] write it, with the numbers and names of [`fields`],
+//!   the times of [`timestamp`] and the writer of [`protobuf`];
 //! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
-//! - [`record_reader`] cuts what was written into records, and [`decode`] says what they are;
-//! - [`verify`] reads it all back and says whether it is what was written.
+//! - [`record_reader`] cuts bytes into records, and [`decode`] decodes them;
+//! - [`verify`] reads the files and says whether they hold what was written.
 //!
-//! [`filter`] says which entries somebody wants, [`proto`] is the schema; [`clock`] is the time that entries are stamped with,
-//! and [`plain_file`] opens the files of keys and policies. Nothing here knows a queue, a sink or a setting:
-//! the crate `customs-audit` writes records, and this one says what they are.
+//! [`filter`] selects entries, [`proto`] is the schema, [`clock`] is the time that entries are
+//! stamped with, and [`plain_file`] opens the files of keys and policies. Nothing here knows a
+//! queue, a sink or a setting: the crate `customs-audit` writes records, and this one says what
+//! they are.
 
 #![cfg_attr(
     test,

@@ -1,8 +1,10 @@
-//! Opens files that somebody else may have put there: never waits in doing so, and takes nothing but a regular file.
+//! Opens files that another user may have put there: it never waits, and accepts only regular
+//! files.
 //!
-//! A name says nothing of what is behind it by the time that it is opened. So a file is looked at before it is opened
-//! (opening some devices does something), opened without waiting for a writer, and what is open is looked at again. A
-//! file system that hangs can still hold the caller up; who must not be held up reads on a thread that can be left.
+//! A name does not say what is behind it by the time that it is opened. So a file is checked before
+//! it is opened (opening some devices has effects), opened without waiting for a writer, and
+//! checked again once it is open. A file system that hangs can still block the caller; a caller
+//! that must not block reads on a thread that it can abandon.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -11,10 +13,11 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a regular file, with what the system says of what was opened.
+/// Opens a regular file and returns its metadata.
 ///
 /// # Errors
-/// What the system says, or that this is something else than a regular file ([`NotRegularFileError`], as the inner error).
+/// The error of the system, or [`NotRegularFileError`] as the inner error if this is not a regular
+/// file.
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     regular(&fs::metadata(path)?)?;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
@@ -27,10 +30,10 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// Reads a regular file of at most so many bytes.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open`], and for a file that is larger.
+/// As [`open`], and if the file is larger.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let (file, _) = open(path)?;
     let mut bytes = Vec::new();
@@ -44,9 +47,9 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Something is there, and it is no regular file.
+/// The path names something other than a regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is {0}, and no regular file")]
+#[error("this is {0}, not a regular file")]
 pub struct NotRegularFileError(&'static str);
 
 fn regular(metadata: &Metadata) -> io::Result<()> {
@@ -59,7 +62,7 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
     }
 }
 
-/// Whether an error says that something else than a regular file is there.
+/// Returns the error if it says that the path is not a regular file.
 pub fn is_not_regular(error: &io::Error) -> Option<NotRegularFileError> {
     error
         .get_ref()

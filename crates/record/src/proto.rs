@@ -1,7 +1,8 @@
-//! The message types that are made from `proto/customs/audit/v1/audit.proto`.
+//! The message types that are generated from `proto/customs/audit/v1/audit.proto`.
 //!
-//! Nothing is written here. What the fields mean is said in the proto; how an entry becomes a message, in
-//! [`binary`](super::binary). The client and the service of the proto are made by the crate `customs-audit`.
+//! Nothing is written by hand here. The proto says what the fields mean; [`binary`](super::binary)
+//! turns an entry into a message. The crate `customs-audit` generates the client and the service of
+//! the proto.
 
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 

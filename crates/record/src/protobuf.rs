@@ -1,12 +1,12 @@
 //! Writes protobuf fields one after the other, without a message type in between.
 //!
-//! It is for the two messages of which there is one for every check, the response and the record; everything else is
-//! written by its type. It knows no message; the numbers come from its caller. The rule: an empty text and a zero are
-//! written where the caller says so, since in protobuf they are the same as nothing.
+//! It serves the two messages that every check needs, the response and the record; all others are
+//! written by their types. It knows no message; its caller passes the numbers. The rule: an empty
+//! text and a zero are written if the caller says so, since in protobuf they equal an absent field.
 
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-/// Writes a number of a type without a sign, or a truth as one.
+/// Writes an unsigned number, or a boolean as one.
 pub fn number(field: u32, value: u64, out: &mut Vec<u8>) {
     encode_key(field, WireType::Varint, out);
     encode_varint(value, out);
@@ -32,7 +32,7 @@ pub fn message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) 
     end_message(place, out);
 }
 
-/// Begins a message: its fields follow. Gives what [`end_message`] wants.
+/// Begins a message: its fields follow. Returns the place that [`end_message`] needs.
 #[inline(always)]
 pub fn begin_message(field: u32, out: &mut Vec<u8>) -> usize {
     begin(field, out);
@@ -40,8 +40,8 @@ pub fn begin_message(field: u32, out: &mut Vec<u8>) -> usize {
     out.len()
 }
 
-/// Ends a message that begins at this place. Its length is put before it only now, which moves the bytes of one that is
-/// longer than 127.
+/// Ends a message that begins at this place. Its length is inserted only now, which moves the bytes
+/// of a message longer than 127.
 #[inline(always)]
 pub fn end_message(place: usize, out: &mut Vec<u8>) {
     let length = out.len() - place;
@@ -51,7 +51,7 @@ pub fn end_message(place: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Puts a length of several bytes where one was left free for it.
+/// Writes a length of several bytes where one byte was reserved for it.
 fn put_length(place: usize, length: usize, out: &mut Vec<u8>) {
     let behind = place + 1..out.len();
     let width = encoded_len_varint(length as u64);

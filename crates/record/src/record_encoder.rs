@@ -1,17 +1,20 @@
-//! How a record is spelt: what [`encode`](super::encode) writes each field with, as JSON or as protobuf.
+//! How [`encode`](super::encode) writes each field, as JSON or as protobuf.
 //!
-//! It knows no field. The rule: what is empty is left out, as protobuf leaves it out.
+//! It knows no field. The rule: an empty value is left out, as protobuf leaves it out.
 
 use super::fields::Field;
 use customs_engine::time::UnixNanos;
 
-/// A way to spell a record: what `put_..` is called with is written, in the order of the calls.
-// All of it is inlined where fields are literals: what stands before a value is then a few stores and no call.
+/// A way to write a record: the arguments of the `put_..` calls are written in the order of the
+/// calls.
+// All of it is inlined where fields are literals: what is before a value is then a few stores and
+// no call.
 pub(super) trait RecordEncoder {
-    /// Whether texts are spelt as they are. Asked once of many, it need not be asked of each.
+    /// Returns whether texts need no escaping. Checked once for many, it need not be checked for
+    /// each.
     fn is_plain(texts: &str) -> bool;
 
-    /// Writes a text that is plain, or may not be.
+    /// Writes a text, which may be known to be plain.
     fn put_text(&mut self, field: Field, value: &str, is_plain: bool);
 
     /// Writes a number of 32 bits.
@@ -20,22 +23,22 @@ pub(super) trait RecordEncoder {
     /// Writes a number of 64 bits.
     fn put_long(&mut self, field: Field, value: u64);
 
-    /// Writes that something is so.
+    /// Writes a flag that is set.
     fn put_true(&mut self, field: Field);
 
-    /// Writes a moment.
+    /// Writes a time.
     fn put_time(&mut self, field: Field, value: UnixNanos);
 
-    /// Writes a list of texts that has some.
+    /// Writes a list of texts that is not empty.
     fn put_texts<T: AsRef<str>>(&mut self, field: Field, values: &[T]);
 
     /// Writes a message, which is filled by `fill`.
     fn put_message(&mut self, field: Field, fill: impl FnOnce(&mut Self));
 
-    /// Writes a list of messages that has some.
+    /// Writes a list of messages that is not empty.
     fn put_messages<T>(&mut self, field: Field, values: &[T], fill: impl FnMut(&mut Self, &T));
 
-    /// A text, where there is one.
+    /// Writes a text unless it is empty.
     #[inline(always)]
     fn text(&mut self, field: Field, value: &str) {
         if !value.is_empty() {
@@ -43,7 +46,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// A word of this project's own, where there is one.
+    /// Writes a fixed word unless it is empty.
     #[inline(always)]
     fn word(&mut self, field: Field, value: &'static str) {
         if !value.is_empty() {
@@ -51,7 +54,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// A number, unless it is nought.
+    /// Writes a number unless it is zero.
     #[inline(always)]
     fn number(&mut self, field: Field, value: u32) {
         if value > 0 {
@@ -59,7 +62,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// A number that may be absent, and may be nought.
+    /// Writes a number that may be absent and may be zero.
     #[inline(always)]
     fn optional_number(&mut self, field: Field, value: Option<impl Into<u32>>) {
         if let Some(value) = value {
@@ -67,7 +70,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// A number that may be absent, and may be nought.
+    /// Writes a number that may be absent and may be zero.
     #[inline(always)]
     fn optional_long(&mut self, field: Field, value: Option<u64>) {
         if let Some(value) = value {
@@ -75,7 +78,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// A number, unless it is nought.
+    /// Writes a number unless it is zero.
     #[inline(always)]
     fn long(&mut self, field: Field, value: u64) {
         if value > 0 {
@@ -83,7 +86,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// Whether something is so.
+    /// Writes a flag if it is set.
     #[inline(always)]
     fn flag(&mut self, field: Field, value: bool) {
         if value {
@@ -91,7 +94,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// A moment that may be absent.
+    /// Writes a time that may be absent.
     #[inline(always)]
     fn optional_time(&mut self, field: Field, value: Option<UnixNanos>) {
         if let Some(value) = value {
@@ -99,7 +102,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// Texts, where there are some.
+    /// Writes texts unless there are none.
     #[inline(always)]
     fn texts<T: AsRef<str>>(&mut self, field: Field, values: &[T]) {
         if !values.is_empty() {
@@ -107,7 +110,7 @@ pub(super) trait RecordEncoder {
         }
     }
 
-    /// Messages, where there are some.
+    /// Writes messages unless there are none.
     #[inline(always)]
     fn messages<T>(&mut self, field: Field, values: &[T], fill: impl FnMut(&mut Self, &T)) {
         if !values.is_empty() {

@@ -1,11 +1,13 @@
 //! The one reader of records: it cuts a stream of bytes into records.
 //!
-//! It reads lines of JSON and protobuf messages behind their lengths, plain or packed with gzip, and gives the place of
-//! each record. It verifies nothing, and it decodes a record only if it is asked to. The rules:
+//! It reads lines of JSON and protobuf messages behind their lengths, plain or packed with gzip,
+//! and gives the place of each record. It verifies nothing, and it decodes a record only if it is
+//! asked to. The rules:
 //!
 //! - Memory is bounded by the longest record, [`MAX_RECORD`], whatever the stream holds.
-//! - Bytes that cannot be a record are reported with their place. After a line that is too long the reader continues with
-//!   the next line. After a length that is too long or cannot be read it cannot continue.
+//! - Bytes that cannot be a record are reported with their place. After a line that is too long the
+//!   reader continues with the next line. After a length that is too long or cannot be read it
+//!   cannot continue.
 //! - The end of the bytes may be temporary: the reader continues when a file grows.
 //!   [`RecordReader::unfinished`] gives the bytes behind the last whole record.
 
@@ -37,9 +39,9 @@ pub struct RecordPlace {
 /// The bytes of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawRecord<'r> {
-    /// A line without its line feed, or a message without its length. They may be anything.
+    /// A line without its line feed, or a message without its length. The bytes are not checked.
     pub bytes: &'r [u8],
-    /// What they are.
+    /// Their format.
     pub format: Format,
     /// Where it is.
     pub place: RecordPlace,
@@ -59,14 +61,14 @@ pub enum Piece<'r> {
 pub struct UnfinishedRecord<'r> {
     /// A line without its line feed, or a message with its length, as far as they are there.
     pub bytes: &'r [u8],
-    /// What they are; `None` where there are too few bytes to tell.
+    /// Their format; `None` if there are too few bytes to recognise it.
     pub format: Option<Format>,
     /// Where it begins.
     pub place: RecordPlace,
 }
 
 impl<'r> UnfinishedRecord<'r> {
-    /// The same as a line that only lacks its line feed; `None` of a message.
+    /// Returns it as a line that only lacks its line feed; `None` for a message.
     pub fn as_line(&self) -> Option<RawRecord<'r>> {
         let line = RawRecord {
             bytes: self.bytes,
@@ -81,7 +83,7 @@ impl<'r> UnfinishedRecord<'r> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FramingError {
-    /// The line is read over.
+    /// The line is skipped.
     #[error("a line is longer than {MAX_RECORD} bytes")]
     LongLine,
     /// Nothing behind it can be read.
@@ -89,11 +91,11 @@ pub enum FramingError {
     NoLength,
 }
 
-/// Why a stream cannot be read on.
+/// Why a stream cannot be read further.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordReadError {
-    /// The system does not let it be read.
+    /// The system refuses to read it.
     #[error(transparent)]
     System(io::Error),
     /// Packed data ends too early.
@@ -115,27 +117,27 @@ impl From<RecordReadError> for io::Error {
 }
 
 impl RawRecord<'_> {
-    /// The record as the type of the proto.
+    /// Decodes the record as the type of the proto.
     ///
     /// # Errors
-    /// Why the bytes are no record.
+    /// If the bytes are not a record.
     pub fn decode(&self) -> Result<Record, RecordDecodeError> {
         decode::record(self.format, self.bytes)
     }
 }
 
-/// What follows at the place where the reader is.
+/// What follows at the reader's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Records.
     Records,
     /// The rest of a line that is too long.
     LongLine,
-    /// Nothing that can be read.
+    /// Bytes that cannot be read.
     Unreadable,
 }
 
-/// A step of the reader; the bytes of a record are in what it holds.
+/// A step of the reader. The bytes of a record are in its buffer.
 enum Step {
     Record(Range<usize>, Format, RecordPlace),
     NoRecord(RecordPlace, FramingError),
@@ -148,21 +150,21 @@ pub struct RecordReader<R> {
     is_packed: bool,
     /// Where bytes are read to.
     chunk: Vec<u8>,
-    /// What was read and not told yet begins at `from`.
+    /// The bytes from `from` on were read and not returned yet.
     held: Vec<u8>,
     from: usize,
-    /// How much of that is known to have no line feed.
+    /// How many of these bytes are known to have no line feed.
     looked: usize,
     format: Option<Format>,
     /// The place of what comes next.
     place: RecordPlace,
     state: State,
-    /// The error of a read that [`peek`](RecordReader::peek) made.
+    /// The error of a read by [`peek`](RecordReader::peek).
     failure: Option<io::Error>,
 }
 
 impl<R: Read> RecordReader<R> {
-    /// Reads bytes that are not packed, in the format with which they begin.
+    /// Reads unpacked bytes in the format with which they begin.
     pub fn new(input: R) -> RecordReader<R> {
         RecordReader {
             input,
@@ -181,7 +183,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// The same in this format, whatever they begin with.
+    /// Reads in this format, whatever the bytes begin with.
     #[must_use]
     pub fn with_format(self, format: Format) -> RecordReader<R> {
         RecordReader {
@@ -190,10 +192,10 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// What comes next; `None` until more bytes come.
+    /// Returns what comes next; `None` until more bytes come.
     ///
     /// # Errors
-    /// Why there are no more bytes. Nothing comes behind an error.
+    /// Why there are no more bytes. Nothing comes after an error.
     pub fn next_piece(&mut self) -> Result<Option<Piece<'_>>, RecordReadError> {
         let step = loop {
             if let Some(step) = self.step() {
@@ -213,21 +215,21 @@ impl<R: Read> RecordReader<R> {
         }))
     }
 
-    /// Takes the bytes behind the last whole record, at the end of the stream.
+    /// Takes the bytes after the last whole record, at the end of the stream.
     pub fn unfinished(&mut self) -> Option<UnfinishedRecord<'_>> {
         let (from, place) = (self.from, self.place);
         self.advance(self.held.len().saturating_sub(from));
         let bytes = self.held.get(from..).unwrap_or_default();
-        let is_told = self.state == State::Records && !bytes.is_empty();
-        is_told.then_some(UnfinishedRecord {
+        let is_unfinished = self.state == State::Records && !bytes.is_empty();
+        is_unfinished.then_some(UnfinishedRecord {
             bytes,
             format: self.format,
             place,
         })
     }
 
-    /// The first bytes of what is still to come, at most so many; fewer where there are no more, or where the system says
-    /// why. [`next_piece`](Self::next_piece) tells that in its place.
+    /// Returns the next bytes without taking them, at most `most`; fewer at the end of the stream
+    /// or if reading fails. [`next_piece`](Self::next_piece) reports the failure in its place.
     pub fn peek(&mut self, most: usize) -> &[u8] {
         while self.held.len() - self.from < most && self.failure.is_none() {
             match self.read_chunk() {
@@ -240,28 +242,28 @@ impl<R: Read> RecordReader<R> {
         rest.get(..most).unwrap_or(rest)
     }
 
-    /// Whether the system said, when the stream was looked at, that there are no more bytes to be had.
+    /// Returns whether reading failed while peeking.
     pub fn is_failing(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Whether the stream is packed.
+    /// Returns whether the stream is packed.
     pub fn is_packed(&self) -> bool {
         self.is_packed
     }
 
-    /// Where the bytes come from.
+    /// Returns the input.
     pub fn input(&self) -> &R {
         &self.input
     }
 
-    /// The bytes that are still to come, as they are.
+    /// Returns the bytes that are still to come, as they are.
     pub fn into_unread(mut self) -> impl Read {
         self.held.drain(..self.from);
         Cursor::new(self.held).chain(self.input)
     }
 
-    /// The next record in what is held.
+    /// Finds the next record in the buffer.
     fn step(&mut self) -> Option<Step> {
         if self.state == State::LongLine && !self.end_line() {
             return None;
@@ -298,7 +300,7 @@ impl<R: Read> RecordReader<R> {
         Some(Step::NoRecord(place, error))
     }
 
-    /// Reads over the rest of a line; false if its end is not there yet.
+    /// Skips the rest of a line; returns false if its end has not arrived yet.
     fn end_line(&mut self) -> bool {
         let rest = self.held.get(self.from..).unwrap_or_default();
         let end = line_feed(rest);
@@ -315,7 +317,7 @@ impl<R: Read> RecordReader<R> {
         self.place.offset += bytes as u64;
     }
 
-    /// Reads more; false if there is nothing more now.
+    /// Reads more; returns false if there is nothing more now.
     fn read_on(&mut self) -> Result<bool, RecordReadError> {
         let read = match self.failure.take() {
             Some(why) => Err(why),
@@ -350,7 +352,7 @@ impl<R: Read> RecordReader<Unpack<R>> {
     /// Reads bytes that may be packed, in the format with which they begin.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the system refuses to read them.
     pub fn unpack(input: R) -> io::Result<RecordReader<Unpack<R>>> {
         let input = Unpack::new(input)?;
         let is_packed = input.is_packed();

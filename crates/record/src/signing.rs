@@ -1,8 +1,8 @@
-//! The keys of checkpoints: one that signs them, and those that say whether a signature is right.
+//! The keys of checkpoints: one that signs them, and those that verify signatures.
 //!
-//! It reads keys and judges signatures; what a checkpoint says, and whether it is true, is the business of others. The
-//! rule: what is signed is plain text that begins with its purpose, so that a signature of this key is good for nothing
-//! else, and it can be made again from a record with a shell and openssl.
+//! It reads keys and verifies signatures; other modules say what a checkpoint holds and whether it
+//! is true. The rule: the signed text is plain and begins with its purpose, so that a signature is
+//! valid for nothing else, and the text can be rebuilt from a record with a shell and openssl.
 
 use std::fs;
 use std::io;
@@ -18,10 +18,10 @@ use super::timestamp;
 use crate::CheckpointEntry;
 use crate::plain_file;
 
-/// What stands in a checkpoint and is signed.
+/// The fields of a checkpoint that are signed.
 #[derive(Clone, Copy, Debug)]
-pub struct Sealed<'c> {
-    /// The stream that is meant.
+pub struct SignedFields<'c> {
+    /// The stream that it covers.
     pub stream: &'c str,
     /// How many records it had.
     pub records: u64,
@@ -33,10 +33,10 @@ pub struct Sealed<'c> {
     pub is_final: bool,
 }
 
-impl Sealed<'_> {
-    /// The text that is signed.
+impl SignedFields<'_> {
+    /// Returns the text that is signed.
     pub fn text(&self) -> String {
-        let Sealed {
+        let SignedFields {
             stream,
             records,
             head,
@@ -57,15 +57,15 @@ pub enum SigningKeyError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         problem: io::Error,
         /// What to do.
         advice: &'static str,
     },
-    /// It holds no private key of the right kind.
+    /// The file does not hold a private key of the right kind.
     #[error(
-        "`{}` is no Ed25519 private key in PEM (PKCS#8): {why}; make one with \
+        "`{}` is not an Ed25519 private key in PEM (PKCS#8): {why}; make one with \
          `openssl genpkey -algorithm ed25519 -out {}`", path.display(), path.display()
     )]
     NotPrivate {
@@ -74,9 +74,9 @@ pub enum SigningKeyError {
         /// What is wrong.
         why: &'static str,
     },
-    /// It holds no public key of the right kind.
+    /// The file does not hold a public key of the right kind.
     #[error(
-        "`{}` is no Ed25519 public key in PEM: {why}; make it from the private key with \
+        "`{}` is not an Ed25519 public key in PEM: {why}; make it from the private key with \
          `openssl pkey -in PRIVATE.pem -pubout -out PUBLIC.pem`", path.display()
     )]
     NotPublic {
@@ -94,14 +94,15 @@ pub struct Signer {
 }
 
 impl std::fmt::Debug for Signer {
-    /// Names the key and shows nothing of it.
+    /// Shows the key's id and nothing else.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Signer({})", self.id)
     }
 }
 
 impl Signer {
-    /// Reads the private key of a PEM file; a file that everybody can read is used, with a warning.
+    /// Reads the private key of a PEM file. A file that every user can read is used, with a
+    /// warning.
     ///
     /// # Errors
     /// Why it cannot be used, and how to make one.
@@ -129,7 +130,7 @@ impl Signer {
     /// Signs a checkpoint.
     pub fn sign(&self, checkpoint: &mut CheckpointEntry) {
         let time = timestamp::text(checkpoint.time);
-        let sealed = Sealed {
+        let sealed = SignedFields {
             stream: &checkpoint.sealed.stream,
             records: checkpoint.sealed.sequence,
             head: &checkpoint.sealed.chain,
@@ -141,7 +142,7 @@ impl Signer {
     }
 }
 
-/// Says whether signatures are right.
+/// Verifies signatures.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     key: VerifyingKey,
@@ -164,13 +165,13 @@ impl Verifier {
         Ok(Verifier { key, id })
     }
 
-    /// The key's name in records.
+    /// Returns the key's id in records.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whether this key made that signature of this.
-    pub fn is_right(&self, sealed: &Sealed<'_>, signature: &str) -> bool {
+    /// Returns whether this key made the signature of these fields.
+    pub fn is_valid(&self, sealed: &SignedFields<'_>, signature: &str) -> bool {
         let signature = HEXLOWER
             .decode(signature.as_bytes())
             .ok()
@@ -187,7 +188,7 @@ impl Verifier {
 const MAX_KEY: usize = 64 * 1024;
 
 fn read(path: &Path, advice: &'static str) -> Result<String, SigningKeyError> {
-    // A key in a FIFO would hold the start up.
+    // A key in a FIFO would block the start.
     let bytes = plain_file::read(path, MAX_KEY);
     let bytes = bytes.map_err(|problem| SigningKeyError::Unreadable {
         path: path.to_owned(),
@@ -197,7 +198,7 @@ fn read(path: &Path, advice: &'static str) -> Result<String, SigningKeyError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What a file that is not the key which was asked for seems to be.
+/// Says what a file seems to be that does not hold the expected key.
 fn what_it_is(text: &str) -> &'static str {
     let has = |label: &str| text.contains(&format!("-----BEGIN {label}-----"));
     match () {
@@ -210,7 +211,7 @@ fn what_it_is(text: &str) -> &'static str {
     }
 }
 
-/// The first 16 digits of the SHA-256 of a public key.
+/// Returns the first 16 digits of the SHA-256 of a public key.
 fn id(key: &VerifyingKey) -> String {
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     HEXLOWER.encode(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
@@ -257,42 +258,45 @@ pub(crate) mod tests {
             (signed.key.as_str(), 16, 128)
         );
         let (time, head) = (timestamp::text(signed.time), "0".repeat(64));
-        let told = Sealed {
+        let fields = SignedFields {
             stream: "s",
             records: 7,
             head: &head,
             time: &time,
             is_final: true,
         };
-        assert!(verifier.is_right(&told, &signed.signature));
+        assert!(verifier.is_valid(&fields, &signed.signature));
         for other in [
-            Sealed {
+            SignedFields {
                 stream: "t",
-                ..told
+                ..fields
             },
-            Sealed { records: 8, ..told },
-            Sealed {
+            SignedFields {
+                records: 8,
+                ..fields
+            },
+            SignedFields {
                 head: &"1".repeat(64),
-                ..told
+                ..fields
             },
-            Sealed {
+            SignedFields {
                 time: "2026",
-                ..told
+                ..fields
             },
-            Sealed {
+            SignedFields {
                 is_final: false,
-                ..told
+                ..fields
             },
         ] {
-            assert!(!verifier.is_right(&other, &signed.signature), "{other:?}");
+            assert!(!verifier.is_valid(&other, &signed.signature), "{other:?}");
         }
         for bad in ["", "00", &"0".repeat(128), &signed.signature.to_uppercase()] {
-            assert!(!verifier.is_right(&told, bad), "{bad}");
+            assert!(!verifier.is_valid(&fields, bad), "{bad}");
         }
     }
 
     #[test]
-    fn what_is_no_key_is_told_with_the_command_that_makes_one() {
+    fn a_file_without_a_key_is_reported_with_the_command_that_makes_one() {
         let private = |text: &str| Signer::read(file(text).path()).unwrap_err().to_string();
         let public = |text: &str| Verifier::read(file(text).path()).unwrap_err().to_string();
         for (why, expected) in [

@@ -1,7 +1,8 @@
-//! A stream: what one sink writes in one process. It numbers the records, renders them and joins them into a chain.
+//! A stream: the records that one sink gets from one process. It numbers the records, renders them
+//! and joins them into a chain.
 //!
-//! It writes nothing anywhere; whoever writes takes the bytes to a sink. The rule: sequence and chain are
-//! given here, after the sink's filter, so that what a sink has is gapless by itself.
+//! It writes nothing anywhere; its caller takes the bytes to a sink. The rule: sequence and chain
+//! are assigned here, after the sink's filter, so that the records of a sink have no gaps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,7 +27,7 @@ impl Format {
     /// Every format.
     pub const ALL: [Format; 2] = [Format::Json, Format::Protobuf];
 
-    /// The name in settings and records.
+    /// Returns the name in settings and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Format::Json => "json",
@@ -41,9 +42,9 @@ impl fmt::Display for Format {
     }
 }
 
-/// A text that names no format.
+/// A text that does not name a format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no format; write `json` or `protobuf`")]
+#[error("invalid format `{0}`: expected `json` or `protobuf`")]
 pub struct ParseFormatError(String);
 
 impl FromStr for Format {
@@ -57,16 +58,16 @@ impl FromStr for Format {
     }
 }
 
-/// What an earlier process left where a sink writes.
+/// What an earlier process left where a sink writes: the point at which a stream continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct ResumePoint {
     /// Its last whole record.
     pub previous: Option<Position>,
-    /// The bytes of an unfinished record behind it, which were cut off.
+    /// The number of bytes of an unfinished record behind it, which were cut off.
     pub torn_bytes: u64,
 }
 
-/// Where a stream stood, so that it can go back there: what came behind did not reach the sink.
+/// A point in a stream to which it can be reset, if the records after it did not reach the sink.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     sequence: u64,
@@ -82,12 +83,13 @@ pub struct Stream {
     format: Format,
     sequence: u64,
     head: Head,
-    /// Where a record is rendered whose length stands before it.
+    /// Where a record is rendered that needs its length before it.
     scratch: Vec<u8>,
 }
 
 impl Stream {
-    /// A stream without a record. `id` is a UUID drawn at random; `sink` and `filter` are as the settings say them.
+    /// Creates a stream without records. `id` is a random UUID; `sink` and `filter` are as in the
+    /// settings.
     pub fn new(id: String, sink: &str, filter: &str, format: Format) -> Stream {
         let (sink, filter) = (sink.to_owned(), filter.to_owned());
         Stream {
@@ -101,9 +103,9 @@ impl Stream {
         }
     }
 
-    /// Appends its first record, which joins it to what was there before.
-    pub fn begin(&mut self, left: Left, time: UnixNanos, out: &mut Vec<u8>) {
-        let Left {
+    /// Appends its first record, which joins it to the records before.
+    pub fn begin(&mut self, left: ResumePoint, time: UnixNanos, out: &mut Vec<u8>) {
+        let ResumePoint {
             previous,
             torn_bytes,
         } = left;
@@ -114,9 +116,14 @@ impl Stream {
         self.say(previous, torn_bytes, "", time, out);
     }
 
-    /// Appends the record with which another file of the same stream begins. `previous_file` says what somebody else did
-    /// with the file before; it is empty where nobody did.
-    pub fn go_on(&mut self, previous_file: &'static str, time: UnixNanos, out: &mut Vec<u8>) {
+    /// Appends the record with which another file of the same stream begins. `previous_file` says
+    /// what another process did with the file before; it is empty if customs itself closed it.
+    pub fn continue_in_new_file(
+        &mut self,
+        previous_file: &'static str,
+        time: UnixNanos,
+        out: &mut Vec<u8>,
+    ) {
         self.say(Some(self.position()), 0, previous_file, time, out);
     }
 
@@ -157,14 +164,14 @@ impl Stream {
                 binary::open(entry, &self.id, self.sequence, &mut self.scratch);
                 self.head = self.head.then(&self.scratch);
                 binary::close(self.head.hex().as_str(), &mut self.scratch);
-                // A vector takes everything.
+                // Writing to a vector does not fail.
                 let _ = prost::encode_length_delimiter(self.scratch.len(), out);
                 out.extend_from_slice(&self.scratch);
             }
         }
     }
 
-    /// Where it stands.
+    /// Returns the current point.
     pub fn mark(&self) -> Mark {
         Mark {
             sequence: self.sequence,
@@ -172,12 +179,13 @@ impl Stream {
         }
     }
 
-    /// Goes back to where it stood: the records behind that were never kept, and their numbers are given again.
+    /// Goes back to a point: the records after it were never kept, and their numbers are assigned
+    /// again.
     pub fn reset(&mut self, Mark { sequence, head }: Mark) {
         (self.sequence, self.head) = (sequence, head);
     }
 
-    /// The place behind its last record.
+    /// Returns the position behind its last record.
     pub fn position(&self) -> Position {
         let chain = self.head.hex().as_str().to_owned();
         Position {

@@ -1,6 +1,6 @@
-//! A moment as records spell it: UTC with nanoseconds, within protobuf's calendar.
+//! Writes a time as records spell it: UTC with nanoseconds, within protobuf's calendar.
 //!
-//! It reads no clock. The rule: moments outside of the calendar are told as its ends.
+//! It reads no clock. The rule: times outside of the calendar are clamped to its ends.
 
 use customs_engine::time::UnixNanos;
 
@@ -12,7 +12,7 @@ const EARLIEST: i64 = -62_135_596_800;
 /// The last one: 9999-12-31T23:59:59Z.
 const LATEST: i64 = 253_402_300_799;
 
-/// A moment as seconds since 1970 and nanoseconds.
+/// Returns a time as seconds since 1970 and nanoseconds.
 pub fn seconds_and_nanos(time: UnixNanos) -> (i64, u32) {
     let nanos = |rest: i64| u32::try_from(rest).unwrap_or_default();
     match i64::try_from(time.0) {
@@ -28,15 +28,15 @@ pub fn seconds_and_nanos(time: UnixNanos) -> (i64, u32) {
     }
 }
 
-/// A moment as a text.
+/// Returns a time as a text.
 pub fn text(time: UnixNanos) -> String {
     let mut out = Vec::with_capacity(30);
     rfc3339(&mut out, time);
-    // Only digits and marks are in it.
+    // The bytes are digits and punctuation only.
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// A number in decimal digits, with noughts before it up to `width`.
+/// Appends a number in decimal digits, padded with zeros to `width`.
 pub(super) fn digits(out: &mut Vec<u8>, mut value: u64, width: usize) {
     let mut buffer = [b'0'; 20];
     let mut from = buffer.len();
@@ -53,7 +53,7 @@ pub(super) fn digits(out: &mut Vec<u8>, mut value: u64, width: usize) {
     out.extend_from_slice(buffer.get(from..).unwrap_or_default());
 }
 
-/// Appends a moment, always 30 characters.
+/// Appends a time, always 30 characters.
 pub(super) fn rfc3339(out: &mut Vec<u8>, time: UnixNanos) {
     const DAY: i64 = 24 * 60 * 60;
     let (seconds, nanos) = seconds_and_nanos(time);
@@ -72,8 +72,8 @@ pub(super) fn rfc3339(out: &mut Vec<u8>, time: UnixNanos) {
     part(nanos.into(), 9, b'Z');
 }
 
-/// Year, month and day of a day counted from 1970-01-01. A year begins in March here, so that a leap day is its last one;
-/// every 400 years have the same number of days.
+/// Returns year, month and day of a day counted from 1970-01-01. A year begins in March here, so
+/// that a leap day is its last one; every 400 years have the same number of days.
 fn date(days: i64) -> (i64, i64, i64) {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let since_march_of_year_0 = days + 719_468;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_told_with_nanoseconds() {
+    fn times_are_written_with_nanoseconds() {
         for (nanos, expected) in [
             (0, "1970-01-01T00:00:00.000000000Z"),
             (-1, "1969-12-31T23:59:59.999999999Z"),

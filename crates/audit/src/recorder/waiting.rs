@@ -1,7 +1,7 @@
 //! The recorder's waits in async code: for room in the queues, and for the disk.
 //!
-//! They need tokio's timer. A host without a runtime has [`Recorder::try_admit`], [`Recorder::try_record`] and
-//! [`PendingAck::wait_durable_blocking`].
+//! They need tokio's timer. A host without a runtime has [`Recorder::try_admit`],
+//! [`Recorder::try_record`] and [`PendingAck::wait_durable_blocking`].
 
 use tokio::time::timeout;
 
@@ -12,9 +12,10 @@ use crate::sink_queue::Load;
 use customs_record::{DecisionRecord, Entry};
 
 impl Recorder {
-    /// Asks every sink that wants a decision for room, and waits for those that block. `None`: its answer must be
-    /// withheld, and put on record by [`withhold`](Self::withhold). Dropped before it is ready, as when a proxy gives up,
-    /// it gives back what it has, and whoever dropped it accounts for the decision in the same way.
+    /// Reserves room in every sink whose filter selects a decision, and waits for those that block.
+    /// `None` means that the answer must be withheld, and recorded by [`withhold`](Self::withhold).
+    /// Dropped before it is ready, as when a proxy gives up, it releases its room, and the caller
+    /// accounts for the decision in the same way.
     pub async fn admit(&self, decision: &DecisionRecord) -> Option<Reservation> {
         let (mut admission, mut waiting) = (Admission::of(self, decision), None);
         for (place, queue) in self.wanting(decision) {
@@ -26,7 +27,8 @@ impl Recorder {
         Some(admission.reservation())
     }
 
-    /// Records what already happened, such as a policy change: waits for room as long as it takes.
+    /// Records something that already happened, such as a policy change. Waits for room as long as
+    /// it takes.
     pub async fn record(&self, entry: Entry) {
         for queue in self.0.queues.iter() {
             if queue.reserve_for_event(entry.time()).await {
@@ -35,13 +37,14 @@ impl Recorder {
                 tracing::error!(
                     sink = queue.name(),
                     kind = entry.kind(),
-                    "an event is not on record"
+                    "an event could not be recorded"
                 );
             }
         }
     }
 
-    /// Records something that must not be answered unless it is on record, such as a question; false if it is not.
+    /// Records something that must not be answered unless it is recorded, such as a question.
+    /// Returns false if it is not.
     pub async fn record_first(&self, entry: Entry) -> bool {
         let load = Load::of_event(entry.time());
         let (mut reserved, mut waiting) = (Vec::new(), None);
@@ -63,8 +66,8 @@ impl Recorder {
 }
 
 impl PendingAck {
-    /// Waits until the record is on the disk, where that is asked for. False if it is not in time: the answer must be
-    /// withheld, which is then on record as well.
+    /// Waits until the record is on the disk, if the settings ask for that. Returns false if it is
+    /// not in time: the answer must be withheld, and that is recorded as well.
     pub async fn wait_durable(self, decision: &DecisionRecord, reason: &'static str) -> bool {
         let Some((acks, recorder)) = self.0 else {
             return true;
@@ -81,7 +84,7 @@ impl PendingAck {
         ) {
             return true;
         }
-        recorder.tell_not_durable(decision, reason);
+        recorder.record_not_durable(decision, reason);
         false
     }
 }

@@ -1,4 +1,4 @@
-//! What is taken out of records, and that nothing else is.
+//! What is removed from records, and that nothing else is.
 
 use std::io::Write;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn redactor(principal: Redaction, path: Redaction, address: Redaction) -> Redact
     with_key(principal, path, address, KEY)
 }
 
-/// A decision of which nothing was taken yet.
+/// A decision from which nothing was removed yet.
 fn whole() -> DecisionEntry {
     let mut whole = DecisionEntry {
         path: "/secret/report".into(),
@@ -63,7 +63,7 @@ fn question() -> QuestionEntry {
     }
 }
 
-fn asked(redactor: &Redactor, question: QuestionEntry) -> QuestionEntry {
+fn redact_question(redactor: &Redactor, question: QuestionEntry) -> QuestionEntry {
     let Entry::Question(question) = redactor.redact(Entry::Question(question.into())) else {
         panic!("no question")
     };
@@ -221,11 +221,11 @@ fn the_value_of_a_header_that_is_an_address_is_taken_as_addresses_are() {
 #[test]
 fn a_question_is_redacted_as_a_decision_is() {
     let (before, hash) = (question(), KeyedHash::new(KEY));
-    let hashed = asked(&redactor(Hash, Keep, Hash), before.clone());
+    let hashed = redact_question(&redactor(Hash, Keep, Hash), before.clone());
     assert_eq!(hashed.asked_by, hash.of("192.0.2.99"), "without the port");
     assert_eq!(
-        hashed.answer.told().principal,
-        hash.of(before.answer.told().principal)
+        hashed.answer.to_entry().principal,
+        hash.of(before.answer.to_entry().principal)
     );
     let names = [
         "principal",
@@ -236,18 +236,18 @@ fn a_question_is_redacted_as_a_decision_is() {
         "askedBy",
     ];
     assert_eq!(hashed.answer.facts().optional().redacted, names);
-    let dropped = asked(&redactor(Keep, Keep, Drop), before.clone());
+    let dropped = redact_question(&redactor(Keep, Keep, Drop), before.clone());
     assert_eq!(
         (dropped.asked_by.as_str(), dropped.time, dropped.now),
         ("", before.time, before.now)
     );
     let odd = QuestionEntry {
-        asked_by: "somebody".into(),
+        asked_by: "operator".into(),
         ..before
     };
     assert_eq!(
-        asked(&redactor(Keep, Keep, Hash), odd).asked_by,
-        hash.of("somebody")
+        redact_question(&redactor(Keep, Keep, Hash), odd).asked_by,
+        hash.of("operator")
     );
 }
 
@@ -267,7 +267,7 @@ fn the_peers_of_refusals_are_addresses() {
         refusals,
         redacted: vec![],
     };
-    let told = |redactor: Redactor| {
+    let redacted = |redactor: Redactor| {
         let Entry::Refusals(refusals) = redactor.redact(Entry::Refusals(before.clone().into()))
         else {
             panic!()
@@ -282,13 +282,13 @@ fn the_peers_of_refusals_are_addresses() {
             redacted: vec!["refusals"],
             ..before.clone()
         };
-        assert_eq!(told(redactor(Keep, Keep, way)), expected, "{way:?}");
+        assert_eq!(redacted(redactor(Keep, Keep, way)), expected, "{way:?}");
     }
-    assert_eq!(told(redactor(Drop, Drop, Keep)), before);
+    assert_eq!(redacted(redactor(Drop, Drop, Keep)), before);
 }
 
 #[test]
-fn what_tells_of_no_caller_stays() {
+fn entries_without_a_caller_stay() {
     let change = Arc::new(examples::full_change());
     let redactor = redactor(Drop, Drop, Drop);
     let Entry::PolicyChange(same) = redactor.redact(Entry::PolicyChange(change.clone())) else {
@@ -353,7 +353,7 @@ fn a_key_comes_from_a_file() {
     assert!(Redactor::new(unused).is_ok(), "no hash, no key");
 }
 
-/// A record without a sink.
+/// An audit log without a sink.
 fn audit_log(redact: RedactConfig) -> AuditLogConfig {
     AuditLogConfig {
         sinks: Vec::new(),

@@ -1,16 +1,17 @@
-//! What a record asks of a queue: its class, and the bytes that it holds.
+//! What a record needs of a queue: its class, and the bytes that it holds.
 //!
-//! The rule: the class says whether a record may take the last quarter of a queue, and where it is counted if it is lost.
+//! The rule: the class says whether a record may take the last quarter of a queue, and where it is
+//! counted if it is lost.
 
 use super::Message;
 use customs_engine::effect::Effect;
 use customs_engine::time::UnixNanos;
 use customs_record::{CallerGoneEntry, DecisionRecord, Loss, WithheldEntry};
 
-/// The weight of what is no decision: a policy change with many problems at most.
+/// The weight of a record that is not a decision: at most a policy change with many problems.
 pub(super) const EVENT_WEIGHT: u64 = 4096;
 
-/// What a record is to a queue that is nearly full.
+/// How a queue that is nearly full treats a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A decision whose three answers are allow.
@@ -21,15 +22,15 @@ pub enum Class {
     Differing,
     /// A decision whose answer was withheld. It leaves the last quarter to the others.
     Withheld,
-    /// What is no decision.
+    /// A record that is not a decision.
     Event,
-    /// What is told of a decision that is on record already. There may be one for each allow, so it leaves the last quarter
-    /// to the others. It counts as an event.
+    /// A record about a decision that is already recorded. There may be one for each allow, so it
+    /// leaves the last quarter to the others. It counts as an event.
     FollowUp,
 }
 
 impl Class {
-    /// The class of a decision whose answer is given.
+    /// Returns the class of a decision whose answer is given.
     pub fn of(decision: &DecisionRecord) -> Class {
         let decision = decision.facts();
         match decision.effect {
@@ -43,7 +44,7 @@ impl Class {
         matches!(self, Class::Denial | Class::Differing | Class::Event)
     }
 
-    /// Where it is counted.
+    /// Returns the count of lost records of this class.
     pub(super) fn of_loss(self, loss: &mut Loss) -> &mut u64 {
         match self {
             Class::Allow => &mut loss.allows,
@@ -55,7 +56,7 @@ impl Class {
     }
 }
 
-/// What a record asks of a queue.
+/// What a record needs of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Its class.
@@ -67,7 +68,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// What a decision asks for as one of this class.
+    /// Returns what a decision needs as one of this class.
     pub fn of_decision(decision: &DecisionRecord, class: Class) -> Load {
         Load {
             class,
@@ -76,7 +77,7 @@ impl Load {
         }
     }
 
-    /// What an event asks for.
+    /// Returns what an event needs.
     pub fn of_event(time: UnixNanos) -> Load {
         Load {
             class: Class::Event,
@@ -85,7 +86,7 @@ impl Load {
         }
     }
 
-    /// What an event asks for that says something more of a decision, with the text that it holds.
+    /// Returns what an event about a decision needs, with the text that it holds.
     pub fn of_follow_up(time: UnixNanos, text: &str) -> Load {
         let held =
             size_of::<Message>() + size_of::<WithheldEntry>().max(size_of::<CallerGoneEntry>());

@@ -1,6 +1,7 @@
 //! Waiting for room in a queue, in async code.
 //!
-//! It needs tokio's timer; a host without a runtime asks [`SinkQueue::reserve_now`] and is answered at once.
+//! It needs tokio's timer; a host without a runtime calls [`SinkQueue::reserve_now`], which never
+//! waits.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -11,8 +12,9 @@ use crate::config::OnFull;
 use customs_engine::time::UnixNanos;
 
 impl SinkQueue {
-    /// As [`reserve_now`](Self::reserve_now), and waits for room within the deadline where the sink blocks.
-    /// `waiting` is since when the check has waited for this and other sinks, so that their deadlines do not add up.
+    /// Reserves room as [`reserve_now`](Self::reserve_now) does, and waits for it until the
+    /// deadline if the sink blocks. `waiting` is the time since which the check has waited for this
+    /// and other sinks, so that their deadlines do not add up.
     pub async fn reserve(&self, load: Load, waiting: &mut Option<Instant>) -> bool {
         if self.reserve_now(load) {
             return true;
@@ -36,8 +38,8 @@ impl SinkQueue {
         }
     }
 
-    /// Reserves room for what already happened and must be told: waits as long as it takes, unless the sink drops. False if
-    /// it was lost, which is then counted.
+    /// Reserves room for an event that already happened and must be recorded. Waits as long as it
+    /// takes, unless the sink drops. Returns false if the event is lost, which is then counted.
     pub async fn reserve_for_event(&self, time: UnixNanos) -> bool {
         let load = Load::of_event(time);
         loop {
@@ -55,7 +57,7 @@ impl SinkQueue {
     }
 }
 
-/// Counts somebody as waiting until it is dropped.
+/// Counts a waiting check until it is dropped.
 struct Waiting<'l>(&'l AtomicU64);
 
 impl Waiting<'_> {

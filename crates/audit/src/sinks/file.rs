@@ -2,11 +2,12 @@
 //!
 //! It knows bytes, and of records only where the last whole one ends. The rules:
 //!
-//! - a [`rotating`] file belongs to one process, goes on behind its last whole record ([`recover`]), and is left for
-//!   another one between two records alone;
-//! - closed files ([`segment_name`]) are never renamed again, and what is done with them ([`retention`]) is done behind the
-//!   scenes;
-//! - a [`pipe`], or what else is no regular file, is written to and nothing else. It holds up neither the start nor the writer.
+//! - A [`rotating`] file belongs to one process, continues after its last whole record
+//!   ([`recover`]), and is left for another file only between two records.
+//! - Closed files ([`segment_name`]) are never renamed again; [`retention`] compresses and deletes
+//!   them in the background.
+//! - A [`pipe`], or anything else that is not a regular file, is only written to. It blocks neither
+//!   the start nor the writer.
 
 mod pipe;
 mod recover;
@@ -27,9 +28,9 @@ use super::{Place, Reopen, Sink, SinkOpenError};
 use crate::config::SinkConfig;
 use customs_engine::time::UnixNanos;
 use customs_record::clock;
-use customs_record::stream::Left;
+use customs_record::stream::ResumePoint;
 
-/// The permissions of a file that is made: its owner writes, its group reads.
+/// The permissions of a new file: its owner writes, its group reads.
 const FILE_MODE: u32 = 0o640;
 
 /// A file or a pipe.
@@ -72,7 +73,7 @@ fn end(config: &SinkConfig, path: &Path, reopen: Reopen) -> Result<End, FileSink
     }
     match fs::metadata(path) {
         Ok(about) if !about.is_file() => Ok(End::Pipe(Pipe::open(path)?)),
-        // What is not there is made.
+        // A file that does not exist is created.
         _ => {
             let file = RotatingFile::open(
                 path,
@@ -91,16 +92,16 @@ impl Sink for FileSink {
         &self.name
     }
 
-    fn left(&mut self) -> Left {
+    fn resume_point(&mut self) -> ResumePoint {
         match &mut self.end {
-            End::Rotating(file) => file.left(),
-            End::Pipe(_) => Left::default(),
+            End::Rotating(file) => file.resume_point(),
+            End::Pipe(_) => ResumePoint::default(),
         }
     }
 
-    fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
+    fn rotate_if_due(&mut self, now: UnixNanos) -> io::Result<bool> {
         match &mut self.end {
-            End::Rotating(file) => file.turn(now),
+            End::Rotating(file) => file.rotate_if_due(now),
             End::Pipe(_) => Ok(false),
         }
     }
@@ -108,7 +109,7 @@ impl Sink for FileSink {
     fn place(&mut self) -> Place {
         match &mut self.end {
             End::Rotating(file) => file.place(),
-            End::Pipe(_) => Place::Kept,
+            End::Pipe(_) => Place::Unchanged,
         }
     }
 
@@ -146,7 +147,7 @@ impl Sink for FileSink {
     }
 }
 
-/// The descriptor of this process that a path names, if it names one.
+/// Returns the descriptor of this process that a path names, if it names one.
 fn descriptor(path: &Path) -> Option<u32> {
     match path.to_str()? {
         "/dev/stdin" => Some(0),
@@ -158,8 +159,9 @@ fn descriptor(path: &Path) -> Option<u32> {
     }
 }
 
-/// Whether a descriptor was open when the process was started, as far as that can be told: the Rust runtime opens
-/// `/dev/null`, for reading and writing, in place of a standard one that was closed.
+/// Checks that a descriptor was open when the process was started, as far as that can be known: the
+/// Rust runtime opens `/dev/null`, for reading and writing, in place of a standard descriptor that
+/// was closed.
 fn descriptor_is_open(number: u32) -> Result<(), FileSinkError> {
     const ADVICE: &str = "start customs with that descriptor open, or name a file";
     let link = format!("/proc/self/fd/{number}");
@@ -169,7 +171,8 @@ fn descriptor_is_open(number: u32) -> Result<(), FileSinkError> {
             ADVICE,
         ));
     };
-    // The permissions of the link are those of the descriptor: the second bit of the owner's is reading.
+    // The permissions of the link are those of the descriptor: the second bit of the owner's is
+    // reading.
     let is_readable = held.mode() & 0o400 != 0;
     let is_null =
         fs::metadata("/dev/null").is_ok_and(|null| about.rdev() == null.rdev() && !about.is_file());
@@ -199,7 +202,7 @@ impl FileSinkError {
         }
     }
 
-    /// For a file that is already served from: the same in one error.
+    /// Joins both into one error, for a file that is already written to.
     fn at(self, path: &Path) -> io::Error {
         let FileSinkError { problem, advice } = self;
         io::Error::new(
@@ -212,7 +215,7 @@ impl FileSinkError {
 impl From<io::Error> for FileSinkError {
     fn from(problem: io::Error) -> FileSinkError {
         let advice = match problem.kind() {
-            io::ErrorKind::NotFound => "make its directory first, customs does not",
+            io::ErrorKind::NotFound => "create its directory first; customs does not",
             io::ErrorKind::PermissionDenied => {
                 "let the user that runs customs write there, and read what is there"
             }
@@ -228,8 +231,8 @@ impl From<io::Error> for FileSinkError {
     }
 }
 
-/// Opens a file behind its end, and makes it where `create` says so. Nothing that is opened here ever waits: a pipe
-/// without a reader or one that is full is an error at once.
+/// Opens a file at its end, and creates it if `create` says so. It never waits: a pipe that is full
+/// or has no reader is an error at once.
 pub(crate) fn append(path: &Path, create: bool) -> io::Result<File> {
     let never_wait = OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new()
@@ -240,7 +243,8 @@ pub(crate) fn append(path: &Path, create: bool) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file for reading, and never waits: somebody may have put a pipe there meanwhile.
+/// Opens a file for reading, and never waits: another process may have put a pipe there in the
+/// meantime.
 fn readable(path: &Path) -> io::Result<File> {
     let never_wait = OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new()
@@ -249,7 +253,7 @@ fn readable(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// What tells one file from all others, whatever its name is.
+/// Distinguishes one file from all others, whatever its name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Id {
     device: u64,
@@ -277,24 +281,27 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_takes_bytes_and_goes_over_to_another_file() {
+    fn a_sink_takes_bytes_and_rotates_to_another_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
         let mut sink =
             opened(&format!("file:{}?rotate_size=16KiB&keep=3", path.display())).unwrap();
         assert_eq!(sink.name(), format!("file:{}", path.display()));
-        assert_eq!((sink.left(), sink.room()), (Left::default(), 16 << 10));
+        assert_eq!(
+            (sink.resume_point(), sink.room()),
+            (ResumePoint::default(), 16 << 10)
+        );
         assert_eq!(sink.write(&[b'x'; 16 << 10]).unwrap(), 16 << 10);
         sink.sync().unwrap();
         assert_eq!(sink.room(), 0);
-        assert!(sink.turn(clock::now()).unwrap());
+        assert!(sink.rotate_if_due(clock::now()).unwrap());
         assert_eq!(sink.room(), 16 << 10);
         sink.sync().unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[test]
-    fn a_descriptor_that_is_closed_is_told_before_anything_is_written() {
+    fn a_closed_descriptor_is_reported_before_anything_is_written() {
         for (path, expected) in [
             ("/dev/stdout", Some(1)),
             ("/dev/stderr", Some(2)),
@@ -321,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_used_is_told_with_what_to_do() {
+    fn a_target_that_cannot_be_used_is_reported_with_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
         let place = |name: &str| format!("file:{}", directory.path().join(name).display());
         fs::write(directory.path().join("other"), "hello\n").unwrap();
@@ -329,16 +336,16 @@ mod tests {
         for (text, expected) in [
             (
                 place("no/audit"),
-                "make its directory first, customs does not",
+                "create its directory first; customs does not",
             ),
             (place("other/audit"), "a part of the path is a file"),
             (
                 place("other"),
-                "it holds something else than lines of JSON; name another file",
+                "it holds something other than lines of JSON; name another file",
             ),
             (
                 place("other?format=protobuf"),
-                "it holds something else than records in protobuf; name another file",
+                "it holds something other than records in protobuf; name another file",
             ),
             (
                 place("held"),
@@ -348,7 +355,7 @@ mod tests {
         ] {
             let wrong = opened(&text).map(|_| ()).unwrap_err();
             assert!(
-                wrong.starts_with("cannot open the audit file `/") && wrong.contains(expected),
+                wrong.starts_with("cannot open the audit log file `/") && wrong.contains(expected),
                 "{text}: {wrong}"
             );
         }

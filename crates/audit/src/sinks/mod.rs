@@ -1,11 +1,13 @@
-//! The places to which the record goes.
+//! The sinks: where records go.
 //!
-//! A sink takes bytes and says how many it took. It keeps nothing back: what it took is with whoever is behind it, so the
-//! [`writer`](super::writer) always knows where to go on after a failure. When to try again, numbering and counting are
-//! the writer's. Sinks are opened before serving starts: a place that cannot be used is an error then.
+//! A sink takes bytes and returns how many it took. It does not buffer: what it took has left this
+//! process, so the [`writer`](super::writer) always knows where to continue after a failure. The
+//! writer retries, numbers and counts. Sinks are opened before serving starts: a sink that cannot
+//! be used is an error then.
 //!
-//! A sink gets whole records only, each as [`stream`](customs_record::stream) rendered it, but a call of `write` may end and the
-//! next begin in the middle of one, where the call before took only a part.
+//! A sink gets only whole records, each as [`stream`](customs_record::stream) rendered it. But one
+//! call of `write` may end in the middle of a record and the next begin there, if the first took
+//! only a part.
 
 mod file;
 #[cfg(feature = "network-sinks")]
@@ -31,71 +33,75 @@ use super::config::{SinkConfig, Target};
 #[cfg(feature = "network-sinks")]
 use super::tail::{Ring, Tail};
 use customs_engine::time::UnixNanos;
-use customs_record::stream::Left;
+use customs_record::stream::ResumePoint;
 
-/// A place that takes the record's bytes. It must not buffer: what `write` took is gone from here.
+/// Takes the bytes of records. It must not buffer: what `write` took has left this process.
 pub trait Sink: Send {
-    /// The name in messages: the place, as the settings say it.
+    /// Returns the name in messages: the target as in the settings.
     fn name(&self) -> &str;
 
-    /// What an earlier process left there. Asked once, before anything is written.
-    fn left(&mut self) -> Left {
-        Left::default()
+    /// Returns what an earlier process left there. Called once, before anything is written.
+    fn resume_point(&mut self) -> ResumePoint {
+        ResumePoint::default()
     }
 
-    /// Called between two records, at least every half second: the sink may go over to another file. True if what
-    /// follows stands in a new file, which must say first what it goes on from.
+    /// Rotates to another file if that is due. Called between two records, at least every half
+    /// second. Returns true if the next record is in a new file, which must begin with what it
+    /// continues.
     ///
     /// # Errors
-    /// What the system says; the sink goes on where it was.
-    fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
+    /// If the system refuses that; the sink continues in its file.
+    fn rotate_if_due(&mut self, now: UnixNanos) -> io::Result<bool> {
         let _ = now;
         Ok(false)
     }
 
-    /// What became of the place of what was written since the last turn. Asked after each batch, so it must cost little.
+    /// Returns what happened to the place of the bytes that were written since the last
+    /// `rotate_if_due`. Called after each batch, so it must be cheap.
     fn place(&mut self) -> Place {
-        Place::Kept
+        Place::Unchanged
     }
 
-    /// What somebody else did with the file that the last turn left, as the record says it; empty where nobody did.
+    /// Returns what another process did with the file that the last `rotate_if_due` left, as
+    /// records say it; empty if customs itself closed it.
     fn previous_file(&self) -> &'static str {
         ""
     }
 
-    /// How many bytes it would like to have before `turn` is called again.
+    /// Returns how many bytes it would like to have before `rotate_if_due` is called again.
     fn room(&self) -> usize {
         usize::MAX
     }
 
-    /// Takes some of the bytes, from the first on, and says how many. It may wait, but not for ever.
+    /// Takes some of the bytes, from the first on, and returns how many. It may wait, but not
+    /// forever.
     ///
     /// # Errors
-    /// What the system says; nothing was taken.
+    /// If the system refuses that; nothing was taken.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Whether there is a disk behind it, on which a sync leaves what was taken.
+    /// Returns whether there is a disk behind it, on which a sync leaves what was taken.
     fn is_on_disk(&self) -> bool {
         false
     }
 
-    /// Waits until what was taken is on the disk, where there is one.
+    /// Waits until what was taken is on the disk, if there is one.
     ///
     /// # Errors
-    /// What the system says; what was taken may be lost if the machine fails.
+    /// If the sync fails; what was taken may be lost if the machine fails.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// What became of the place where a sink writes.
+/// What happened to the place where a sink writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// It is what the settings name.
-    Kept,
-    /// The file has another name now, or none that can be looked at. What was written is in it.
+    Unchanged,
+    /// The file has another name now, or a name that cannot be checked. It holds what was written.
     Moved,
-    /// The file has no name any more: what was written goes with it.
+    /// The file has no name: what was written goes with it.
     Deleted,
-    /// Somebody cut the file: what was written may be gone.
+    /// Another process truncated the file: what was written may be gone.
     Cut,
 }
 
@@ -104,25 +110,25 @@ pub enum Place {
 #[non_exhaustive]
 pub enum SinkOpenError {
     /// The file cannot be opened.
-    #[error("cannot open the audit file `{}`: {problem}; {advice}", path.display())]
+    #[error("cannot open the audit log file `{}`: {problem}; {advice}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         problem: io::Error,
         /// What to do.
         advice: &'static str,
     },
-    /// There is no standard output, or it takes nothing.
+    /// There is no standard output, or it cannot be written to.
     #[error(
-        "cannot write the audit to stdout: {0}; start customs with an open stdout, or use `--audit file:PATH`, or `--audit off` to keep no record"
+        "cannot write the audit log to stdout: {0}; start customs with an open stdout, or use `--audit file:PATH`, or `--audit off` to keep no audit log"
     )]
     Stdout(#[source] io::Error),
     /// The URL of a collector cannot be used.
     #[cfg(feature = "network-sinks")]
     #[error(
-        "cannot send the audit to `{url}`: {problem}; write the URL of an OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
+        "cannot send the audit log to `{url}`: {problem}; write the URL of an OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
     )]
     Otlp {
         /// The URL.
@@ -132,10 +138,10 @@ pub enum SinkOpenError {
     },
 }
 
-/// A place that is open.
+/// A sink that is open.
 pub(crate) struct Opened {
     pub(crate) sink: Box<dyn Sink>,
-    /// What must be served to subscribers, if the place is a tail.
+    /// What is to be served to subscribers, if the sink is a tail.
     #[cfg(feature = "network-sinks")]
     pub(crate) tail: Option<Tail>,
 }
@@ -150,7 +156,7 @@ impl From<Box<dyn Sink>> for Opened {
     }
 }
 
-/// Opens one place. `reopen` counts how often files were asked to be opened again.
+/// Opens one sink. `reopen` counts how often reopening files was requested.
 ///
 /// # Errors
 /// Why it cannot be used, and what to do.
@@ -175,18 +181,19 @@ pub(crate) fn open(config: &SinkConfig, reopen: Reopen) -> Result<Opened, SinkOp
     Ok(sink.into())
 }
 
-/// Asks files to be opened again by their names, as after a rename by somebody else. Clones share it.
+/// Requests that files be opened again by their names, as after a rename by another process. Clones
+/// share it.
 #[derive(Clone, Debug, Default)]
 pub struct Reopen(Arc<AtomicU64>);
 
 impl Reopen {
-    /// Asks for it.
-    pub fn ask(&self) {
+    /// Requests it.
+    pub fn request(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// How often it was asked for.
-    pub fn asked(&self) -> u64 {
+    /// Returns how often it was requested.
+    pub fn requests(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -204,7 +211,7 @@ pub(crate) mod doubles {
     /// What the next call of `write` does.
     #[derive(Clone, Copy, Debug)]
     pub(crate) enum Step {
-        /// Takes at most so many bytes.
+        /// Takes at most this many bytes.
         Take(usize),
         /// Fails.
         Fail(io::ErrorKind),
@@ -218,15 +225,15 @@ pub(crate) mod doubles {
         pub(crate) synced: Arc<Mutex<usize>>,
         /// The next calls; when there are none left, everything is taken.
         pub(crate) steps: Arc<Mutex<VecDeque<Step>>>,
-        /// What every call answers while it is set.
+        /// What every call returns while it is set.
         pub(crate) state: Arc<Mutex<Option<io::ErrorKind>>>,
         /// While set, syncs fail.
         pub(crate) unsynced: Arc<Mutex<bool>>,
         /// How long a sync takes.
         pub(crate) sync_time: Arc<Mutex<Duration>>,
-        /// What became of its place.
+        /// What happened to its place.
         pub(crate) place: Arc<Mutex<Option<Place>>>,
-        /// What every turn answers while it is set.
+        /// What every `rotate_if_due` returns while it is set.
         pub(crate) turns: Arc<Mutex<Option<io::ErrorKind>>>,
     }
 
@@ -267,14 +274,14 @@ pub(crate) mod doubles {
         }
 
         fn place(&mut self) -> Place {
-            self.place.lock().unwrap().unwrap_or(Place::Kept)
+            self.place.lock().unwrap().unwrap_or(Place::Unchanged)
         }
 
         fn previous_file(&self) -> &'static str {
             "deleted"
         }
 
-        fn turn(&mut self, _now: UnixNanos) -> io::Result<bool> {
+        fn rotate_if_due(&mut self, _now: UnixNanos) -> io::Result<bool> {
             if let Some(kind) = *self.turns.lock().unwrap() {
                 return Err(kind.into());
             }

@@ -1,12 +1,15 @@
-//! An OpenTelemetry collector: each line of the record becomes one log record of OTLP/gRPC.
+//! An OpenTelemetry collector: each line of the audit log becomes one log record of OTLP/gRPC.
 //!
-//! It judges nothing and changes nothing of a line. The rules:
+//! It judges nothing and does not change a line. The rules:
 //!
-//! - The body of a log record is the line as it is, without its line feed, so that whoever stores bodies can verify the
-//!   chain. What else it carries is read from that line, for those who search and route.
-//! - What the collector has acknowledged is taken, and nothing else. A collector that has stored an export but whose
-//!   acknowledgement was lost gets the same records again; stream and sequence tell which those are.
-//! - No call waits long: an export that takes longer goes on in the next call, up to its deadline.
+//! - The body of a log record is the line as it is, without its line feed, so that a consumer that
+//!   stores bodies can verify the chain. The other fields are read from that line, for searching
+//!   and routing.
+//! - Only what the collector has acknowledged counts as taken. If a collector has stored an export
+//!   but its acknowledgement was lost, it gets the same records again; stream and sequence identify
+//!   them.
+//! - No call waits long: an export that takes longer continues in the next call, up to its
+//!   deadline.
 
 mod line;
 
@@ -37,29 +40,30 @@ use line::Line;
 /// The most lines of one export.
 const MAX_LINES: usize = 512;
 
-/// The most bytes of lines in one export, but for a line that is longer by itself. With everything else an export then
-/// stays well below the 4 MiB that collectors take.
+/// The most bytes of lines in one export, except for a line that is longer by itself. With
+/// everything else, an export then stays well below the 4 MiB that collectors accept.
 const MAX_BYTES: usize = 1 << 20;
 
 /// How long the collector may take to acknowledge an export.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long one call of `write` waits for that.
+/// How long one call of `write` waits for the acknowledgement.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A collector.
 pub struct OtlpSink {
     name: String,
     endpoint: Endpoint,
-    /// Made at the first write, on the writer's own thread. `None` after an export that did not end in time.
+    /// Created at the first write, on the writer's own thread. `None` after an export that did not
+    /// end in time.
     connection: Option<Connection>,
-    /// An export whose acknowledgement is waited for, and the bytes of its lines.
+    /// An export without an acknowledgement yet, and the bytes of its lines.
     under_way: Option<(Exporting, usize)>,
 }
 
 type Exporting = Pin<Box<dyn Future<Output = io::Result<ExportLogsServiceResponse>> + Send>>;
 
-/// A client, and the runtime that drives it while it is waited for.
+/// A client, and the runtime that drives it during a wait.
 struct Connection {
     client: LogsServiceClient<Channel>,
     /// `None` only while it is dropped.
@@ -67,10 +71,10 @@ struct Connection {
 }
 
 impl OtlpSink {
-    /// Reads the URL. Nothing is connected yet: a collector that is down is no error of the start.
+    /// Parses the URL. It does not connect: a collector that is down is not an error of the start.
     ///
     /// # Errors
-    /// If it is no URL.
+    /// If the URL is invalid.
     pub fn open(name: String, url: &str) -> Result<OtlpSink, SinkOpenError> {
         let bad = |why: &dyn std::fmt::Display| SinkOpenError::Otlp {
             url: url.to_owned(),
@@ -111,12 +115,13 @@ impl OtlpSink {
         self.under_way = None;
         match ended {
             Ok(response) => {
-                self.tell_rejected(response);
+                self.log_rejected(response);
                 Ok(bytes)
             }
             Err(problem) => {
                 if problem.kind() == io::ErrorKind::TimedOut {
-                    // Whoever is silent for so long may be gone without a word; the next try begins with a new connection.
+                    // A peer that is silent for so long may be gone without closing; the next try
+                    // uses a new connection.
                     self.connection = None;
                 }
                 Err(problem)
@@ -124,8 +129,9 @@ impl OtlpSink {
         }
     }
 
-    /// A collector may take an export and throw records of it away, which it will do again if they are sent again.
-    fn tell_rejected(&self, response: ExportLogsServiceResponse) {
+    /// Logs the records of an export that the collector rejected. They are not sent again: it would
+    /// reject them again.
+    fn log_rejected(&self, response: ExportLogsServiceResponse) {
         let Some(partial) = response.partial_success else {
             return;
         };
@@ -207,21 +213,21 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // A name that is being resolved must not hold up the end.
+            // Resolving a name must not delay the end.
             runtime.shutdown_background();
         }
     }
 }
 
-/// Exports within the deadline. The connection rests between two exports, so that the collector may have closed it
-/// meanwhile; that shows at the first use, which is therefore tried once more.
+/// Exports within the deadline. The connection is idle between two exports, so the collector may
+/// have closed it in the meantime. That shows at the first use, which is therefore retried once.
 async fn export(
     mut client: LogsServiceClient<Channel>,
     request: ExportLogsServiceRequest,
 ) -> io::Result<ExportLogsServiceResponse> {
     let both = async {
         match client.export(request.clone()).await {
-            // A status with a source is the transport's and not the collector's.
+            // A status with a source is a failure of the transport, not of the collector.
             Err(status) if std::error::Error::source(&status).is_some() => {
                 client.export(request).await
             }
@@ -230,7 +236,7 @@ async fn export(
     };
     match timeout(DEADLINE, both).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(io::Error::new(kind(status.code()), told(&status))),
+        Ok(Err(status)) => Err(io::Error::new(kind(status.code()), describe(&status))),
         Err(_) => Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the collector did not answer in 5 s",
@@ -247,10 +253,10 @@ fn kind(code: Code) -> io::ErrorKind {
     }
 }
 
-/// What went wrong, down to what the system says.
-fn told(status: &Status) -> String {
+/// Describes a failure, down to the error of the system.
+fn describe(status: &Status) -> String {
     let mut text = format!(
-        "the collector cannot be told: {:?}: {}",
+        "the export to the collector failed: {:?}: {}",
         status.code(),
         status.message()
     );
@@ -262,7 +268,7 @@ fn told(status: &Status) -> String {
     text
 }
 
-/// The whole lines that one export takes, without their line feeds.
+/// Returns the whole lines that one export takes, without their line feeds.
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     let (mut rest, mut taken) = (bytes, 0);
@@ -314,7 +320,8 @@ fn request(lines: &[&[u8]]) -> ExportLogsServiceRequest {
 }
 
 fn log_record(bytes: &[u8], observed: u64) -> LogRecord {
-    // A line is ASCII and JSON, as the stream renders it; were it not, its body would still be told.
+    // A line is ASCII and JSON, as the stream renders it; if it were not, its body would still be
+    // exported.
     let line: Line = serde_json::from_slice(bytes).unwrap_or_default();
     let is_warning = line.text("effect") == "deny"
         || ["gap", "withheld", "refusals"].contains(&line.text("kind"));
@@ -374,12 +381,13 @@ fn text(value: impl Into<String>) -> AnyValue {
     }
 }
 
-/// Nanoseconds since 1970 as OTLP counts them; 0, which is none, where they are out of its range.
+/// Returns nanoseconds since 1970 as OTLP counts them; 0, which means none, if out of range.
 fn nanos(nanos: i128) -> u64 {
     u64::try_from(nanos).unwrap_or(0)
 }
 
-/// The ids and the flags of a W3C trace context; none where it is not well-formed or says that there is none.
+/// Returns the ids and the flags of a W3C trace context; `None` if it is malformed or says that
+/// there is none.
 fn trace(traceparent: &str) -> Option<(Vec<u8>, Vec<u8>, u32)> {
     let mut parts = traceparent.split('-').skip(1);
     let (trace, span, flags) = (
@@ -397,7 +405,7 @@ fn trace(traceparent: &str) -> Option<(Vec<u8>, Vec<u8>, u32)> {
     })
 }
 
-/// Reads that many bytes of hexadecimal digits, in any case.
+/// Parses `count` bytes of hexadecimal digits, in any case.
 fn bytes(digits: &str, count: usize) -> Option<Vec<u8>> {
     HEXLOWER_PERMISSIVE
         .decode(digits.as_bytes())

@@ -1,9 +1,10 @@
 //! The process's standard output.
 //!
-//! It buffers nothing. The rule: an output that keeps nothing, or takes nothing, is an error before serving starts. When a
-//! process is started without an output, the Rust runtime opens `/dev/null` in its place, for reading and writing; a shell
-//! that is asked for `> /dev/null` opens it for writing alone, and a program that starts another without outputs opens it
-//! once for both of them. So the first is refused, and the others are taken as meant and said in the log.
+//! It buffers nothing. The rule: an output that discards what is written, or cannot be written to,
+//! is an error before serving starts. If a process is started without an output, the Rust runtime
+//! opens `/dev/null` in its place, for reading and writing. A shell with `> /dev/null` opens it for
+//! writing only, and a program that starts another without outputs opens it once for both of them.
+//! So the first is refused; the others are taken as intended, and logged.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,8 +16,8 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::Sink;
 
-/// What to do about an output that keeps nothing.
-const ADVICE: &str = "name a file (`--audit file:PATH`), or say `--audit off` to keep no record";
+/// The advice for an output that discards what is written.
+const ADVICE: &str = "name a file (`--audit file:PATH`), or say `--audit off` to keep no audit log";
 
 /// The process's standard output.
 pub(super) struct Stdout {
@@ -28,22 +29,22 @@ impl Stdout {
     /// Takes it over.
     ///
     /// # Errors
-    /// Why nothing that is written there would be kept.
+    /// Why what is written there would be discarded.
     pub(super) fn open(name: String) -> io::Result<Stdout> {
         let output = io::stdout();
         is_open(output.as_fd(), io::stderr().as_fd())?;
-        // The descriptor itself: the library's stdout would keep back what does not end a line.
+        // The descriptor itself: the library's stdout would hold back an unfinished line.
         let file = File::from(output.as_fd().try_clone_to_owned()?);
         if is_null(&file)? {
             tracing::warn!(
-                "stdout is /dev/null, so the audit is kept nowhere; `--audit off` says the same on purpose"
+                "stdout is /dev/null, so the audit log is kept nowhere; `--audit off` does the same on purpose"
             );
         }
         Ok(Stdout { name, file })
     }
 }
 
-/// Whether what is written to a descriptor goes anywhere, or was sent nowhere on purpose, as the errors beside it.
+/// Checks that a descriptor leads somewhere, or was discarded on purpose, like standard error.
 ///
 /// # Errors
 /// Why it does not.
@@ -63,8 +64,9 @@ fn is_open(descriptor: BorrowedFd<'_>, errors: BorrowedFd<'_>) -> io::Result<()>
     Ok(())
 }
 
-/// Whether two descriptors come from one opening of a file. Such two share their flags, so one that is set for the one is
-/// seen at the other. The flag means nothing to `/dev/null`, and it is put back.
+/// Returns whether two descriptors share one opening of a file. Such descriptors share their flags,
+/// so a flag that is set on one is seen on the other. The flag means nothing to `/dev/null`, and it
+/// is restored.
 fn is_one_opening(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<bool> {
     let (flags, before) = (fcntl_getfl(one)?, fcntl_getfl(other)?);
     fcntl_setfl(one, flags ^ OFlags::APPEND)?;
@@ -136,7 +138,7 @@ mod tests {
             (file.as_path(), false, true, ""),
             (file.as_path(), true, true, ""),
             (file.as_path(), true, false, "for reading only"),
-            // What a shell's `> /dev/null` is, and what a closed output becomes.
+            // A shell's `> /dev/null`, and what a closed output becomes.
             (null, false, true, ""),
             (null, true, true, "it is closed, or is /dev/null"),
         ] {

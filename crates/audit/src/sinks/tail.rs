@@ -1,7 +1,7 @@
 //! The sink of a tail: each record goes into the ring that subscribers read.
 //!
-//! The rule: it never waits and never fails, so no subscriber holds up a check. When its writer ends, the ring is closed:
-//! subscribers get what is in it, and their streams end.
+//! The rule: it never waits and never fails, so a subscriber cannot block a check. When its writer
+//! ends, the ring is closed: subscribers get what is in it, and their streams end.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct TailSink {
 }
 
 impl TailSink {
-    /// A sink that fills this ring.
+    /// Creates a sink that fills this ring.
     pub fn new(name: String, ring: Arc<Ring>) -> TailSink {
         TailSink { name, ring }
     }

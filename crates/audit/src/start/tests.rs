@@ -1,5 +1,5 @@
-//! The audit log as a whole, with sinks in memory whose failures a test chooses: what is recorded, what is withheld, what is
-//! counted as lost, and what is on the disk before an answer is given.
+//! The audit log as a whole, with sinks in memory whose failures a test chooses: what is recorded,
+//! what is withheld, what is counted as lost, and what is on the disk before an answer is given.
 
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,7 @@ pub(super) fn allow(number: u64) -> DecisionEntry {
     decision(Effect::Allow, number)
 }
 
-/// What a check does: true if it got the answer of its decision.
+/// Decides as a check does; true if it got the answer of its decision.
 pub(super) async fn check(recorder: &Recorder, mut entry: DecisionEntry) -> bool {
     let packed = Arc::new(DecisionRecord::from(&entry));
     let Some(reservation) = recorder.admit(&packed).await else {

@@ -1,7 +1,8 @@
-//! Which records a subscriber wants: the filter of its request.
+//! The filter of a subscriber's request: which records it gets.
 //!
-//! The rule: an empty list asks for nothing; of each list that is filled one value must hold. A record that lacks a field,
-//! such as a policy change without a host, is not in a list of that field.
+//! The rule: an empty list selects everything; of each list that is not empty, one value must
+//! match. A record that lacks a field, such as a policy change without a host, matches no list of
+//! that field.
 
 use customs_record::fields::TailHead;
 use customs_record::proto::Filter;
@@ -10,20 +11,20 @@ use customs_record::proto::Filter;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TailFilterError {
-    /// An effect that there is not.
-    #[error("filter.effect: `{0}` is no effect; write `allow` or `deny`")]
+    /// An unknown effect.
+    #[error("filter.effect: invalid effect `{0}`: expected `allow` or `deny`")]
     Effect(String),
     /// A host that no record can have.
-    #[error("filter.hosts: `{0}` is no host; write `www.example.com` or `*.example.com`")]
+    #[error("filter.hosts: invalid host `{0}`: expected `www.example.com` or `*.example.com`")]
     Host(String),
 }
 
-/// A filter that can be used.
+/// A valid filter.
 #[derive(Clone, Debug, Default)]
 pub struct RecordFilter(Filter);
 
 impl RecordFilter {
-    /// Reads the filter of a request; none is everything.
+    /// Checks the filter of a request; without one, everything is selected.
     ///
     /// # Errors
     /// What is wrong, and what to write.
@@ -40,13 +41,13 @@ impl RecordFilter {
         Ok(RecordFilter(filter))
     }
 
-    /// Whether a record is wanted.
-    pub fn wants(&self, head: &TailHead) -> bool {
+    /// Returns whether a record is selected.
+    pub fn selects(&self, head: &TailHead) -> bool {
         holds(&self.0, head)
     }
 }
 
-/// Whether a record is what a filter asks for.
+/// Returns whether a record matches a filter.
 pub fn holds(filter: &Filter, head: &TailHead) -> bool {
     let Filter {
         kinds,
@@ -63,7 +64,8 @@ pub fn holds(filter: &Filter, head: &TailHead) -> bool {
         && (hosts.is_empty() || hosts.iter().any(|pattern| is_host(pattern, &head.host)))
 }
 
-/// Whether a host is the one that is named, or a name below it where the pattern says `*.`.
+/// Returns whether a host equals the pattern, or is a name below it if the pattern begins with
+/// `*.`.
 fn is_host(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
         None => pattern.eq_ignore_ascii_case(host),
@@ -165,14 +167,14 @@ mod tests {
             ),
         ] {
             let record_filter = RecordFilter::new(Some(filter.clone())).unwrap();
-            assert_eq!(record_filter.wants(&denial), denial_wanted, "{filter:?}");
-            assert_eq!(record_filter.wants(&change), change_wanted, "{filter:?}");
+            assert_eq!(record_filter.selects(&denial), denial_wanted, "{filter:?}");
+            assert_eq!(record_filter.selects(&change), change_wanted, "{filter:?}");
         }
-        assert!(RecordFilter::new(None).unwrap().wants(&change));
+        assert!(RecordFilter::new(None).unwrap().selects(&change));
     }
 
     #[test]
-    fn a_star_stands_for_one_name_or_more_and_not_for_none() {
+    fn a_star_matches_one_name_or_more_and_not_none() {
         for (host, is_below) in [
             ("a.example.com", true),
             ("a.b.example.com", true),
@@ -188,13 +190,13 @@ mod tests {
     #[test]
     fn what_can_never_hold_is_an_error() {
         for (filter, expected) in [
-            (filter(&[], &[], &[], &[], "drop"), "`drop` is no effect"),
+            (filter(&[], &[], &[], &[], "drop"), "invalid effect `drop`"),
             (
                 filter(&[], &[], &["a.*.com"], &[], ""),
-                "`a.*.com` is no host",
+                "invalid host `a.*.com`",
             ),
-            (filter(&[], &[], &["*"], &[], ""), "`*` is no host"),
-            (filter(&[], &[], &[""], &[], ""), "`` is no host"),
+            (filter(&[], &[], &["*"], &[], ""), "invalid host `*`"),
+            (filter(&[], &[], &[""], &[], ""), "invalid host ``"),
         ] {
             assert!(
                 RecordFilter::new(Some(filter))

@@ -1,11 +1,13 @@
-//! The record as a gRPC stream of our own: `customs.audit.v1.AuditService/Tail`.
+//! The audit log as a gRPC stream: `customs.audit.v1.AuditService/Tail`.
 //!
-//! It keeps nothing on a disk and protects nothing: whoever reaches its address reads the record, so keep it private. The
-//! rules:
+//! It stores nothing on a disk and protects nothing: every client that reaches its address can read
+//! the records, so keep the address private. The rules:
 //!
-//! - The last records stand in a [`ring`]. A subscriber reads from it at its own pace and never holds anything up.
-//! - What a subscriber did not get, because the ring overtook it, it is told by a record of kind `lag`.
-//! - [`filter`] chooses for each subscriber, after the ring; [`service`] answers and [`server`] speaks gRPC.
+//! - The last records are in a [`ring`]. A subscriber reads from it at its own pace and never
+//!   blocks anything.
+//! - A record of kind `lag` reports what a subscriber missed because the ring overtook it.
+//! - [`filter`] selects for each subscriber, after the ring; [`service`] answers and [`server`]
+//!   serves gRPC.
 
 pub mod filter;
 pub mod proto;
@@ -18,10 +20,10 @@ use std::sync::Arc;
 pub use ring::Ring;
 pub use server::TailServer;
 
-/// A tail that is fed by a sink and not served yet.
+/// A tail that a sink fills and that is not served yet.
 #[derive(Clone, Debug)]
 pub struct Tail {
-    /// The address of the settings on which it shall be served.
+    /// The address of the settings on which it is to be served.
     pub address: String,
     /// What subscribers read.
     pub ring: Arc<Ring>,

@@ -1,7 +1,8 @@
 //! The last records of one stream, for subscribers.
 //!
-//! It filters nothing and sends nothing. The rules: the writer's side never waits for a reader; a record leaves the ring
-//! only when newer ones need its room; records stand in it without a gap, so a number says where a record is.
+//! It filters nothing and sends nothing. The rules: the writer never waits for a reader; a record
+//! leaves the ring only when newer ones need its room; the records in it have no gap, so a number
+//! determines where a record is.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,37 +16,38 @@ use customs_record::record_reader::split_message;
 /// The most records that a ring keeps.
 pub const RING_RECORDS: usize = 65_536;
 
-/// The most bytes that they hold in memory, about.
+/// About the most bytes that they hold in memory.
 pub const RING_BYTES: usize = 64 << 20;
 
-/// What a record costs beside its bytes.
+/// The cost of a record besides its bytes.
 const RECORD_OVERHEAD: usize = 256;
 
-/// One record: its message as the stream rendered it, and what subscribers choose by.
+/// A record in the ring: its message as the stream rendered it, and the fields that subscribers
+/// filter by.
 #[derive(Debug)]
-pub struct Kept {
+pub struct BufferedRecord {
     /// The bytes of a [`Record`](customs_record::proto::Record).
     pub message: Box<[u8]>,
-    /// What is read of it.
+    /// The fields of it that filters use.
     pub head: TailHead,
 }
 
-impl Kept {
+impl BufferedRecord {
     fn weight(&self) -> usize {
         RECORD_OVERHEAD + self.message.len() + self.head.text_bytes()
     }
 }
 
-/// What follows for a reader that wants the record of a number.
+/// What follows for a reader that wants the record with a number.
 #[derive(Debug)]
 pub enum Next {
     /// That record.
-    Record(Arc<Kept>),
-    /// It is gone, and so are those up to this number.
+    Record(Arc<BufferedRecord>),
+    /// It is gone, like all up to this number.
     Missed(u64),
-    /// It is not there yet.
+    /// It has not arrived yet.
     Wait,
-    /// It will never be there.
+    /// It will never arrive.
     End,
 }
 
@@ -53,27 +55,27 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Ring {
     kept: Mutex<Records>,
-    /// Tells readers that something has changed.
+    /// Notifies readers of changes.
     changed: watch::Sender<()>,
     limits: (usize, usize),
 }
 
 #[derive(Debug)]
 struct Records {
-    records: VecDeque<Arc<Kept>>,
+    records: VecDeque<Arc<BufferedRecord>>,
     bytes: usize,
-    /// The number of the oldest; of the next one, where there is none.
+    /// The number of the oldest record; of the next one, if there is none.
     first: u64,
     stream: String,
     is_closed: bool,
 }
 
-/// Where a ring stands.
+/// The extent of a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The stream; empty before its first record.
     pub stream: String,
-    /// The number of the oldest record that is there.
+    /// The number of the oldest record in the ring.
     pub first: u64,
     /// The number of the next record to come.
     pub next: u64,
@@ -86,7 +88,8 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// A ring that keeps at most so many records, and so many bytes but for one record that is larger by itself.
+    /// Creates a ring that keeps at most this many records, and this many bytes, except for one
+    /// record that is larger by itself.
     pub fn with_limits(records: usize, bytes: usize) -> Ring {
         let kept = Records {
             records: VecDeque::new(),
@@ -102,12 +105,12 @@ impl Ring {
         }
     }
 
-    /// Puts in records as a stream of format `protobuf` renders them, each behind its length.
+    /// Adds records as a stream of format `protobuf` renders them, each after its length.
     pub fn push_delimited(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let Some((message, rest)) = split_message(bytes) else {
                 tracing::error!(
-                    "the audit's tail was given bytes that are no record; it lacks what was in them"
+                    "the audit log's tail got bytes that are not a record; subscribers miss what was in them"
                 );
                 break;
             };
@@ -119,17 +122,19 @@ impl Ring {
 
     fn push(&self, message: &[u8]) {
         let Ok(head) = TailHead::decode(message) else {
-            tracing::error!("the audit's tail was given a record that cannot be read; it lacks it");
+            tracing::error!(
+                "the audit log's tail got a record that cannot be read; subscribers miss it"
+            );
             return;
         };
-        let kept = Arc::new(Kept {
+        let kept = Arc::new(BufferedRecord {
             message: message.into(),
             head,
         });
         let (most_records, most_bytes) = self.limits;
         let mut state = self.state();
         if kept.head.sequence != state.next() || kept.head.stream != state.stream {
-            // The first one; or one before it could not be read.
+            // The first record, or one after a record that could not be read.
             (state.bytes, state.first, state.stream) =
                 (0, kept.head.sequence, kept.head.stream.clone());
             state.records.clear();
@@ -147,13 +152,13 @@ impl Ring {
         }
     }
 
-    /// Nothing comes any more.
+    /// Closes the ring: no more records come.
     pub fn close(&self) {
         self.state().is_closed = true;
         self.changed.send_replace(());
     }
 
-    /// Where it stands.
+    /// Returns its extent.
     pub fn extent(&self) -> Extent {
         let state = self.state();
         Extent {
@@ -163,7 +168,7 @@ impl Ring {
         }
     }
 
-    /// What follows for a reader that wants the record of this number.
+    /// Returns what follows for a reader that wants the record with this number.
     pub fn next(&self, wanted: u64) -> Next {
         let state = self.state();
         let Some(place) = wanted.checked_sub(state.first) else {
@@ -179,7 +184,8 @@ impl Ring {
         }
     }
 
-    /// Tells, once for any number of changes, that there may be something new.
+    /// Returns a receiver that is notified, once for any number of changes, that there may be new
+    /// records.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -200,7 +206,7 @@ pub(crate) mod tests {
     use super::*;
     use customs_record::proto::Record;
 
-    /// Records of a stream, each behind its length.
+    /// Records of a stream, each after its length.
     pub(crate) fn delimited(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
         records
             .into_iter()
@@ -298,7 +304,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_record_are_left_out_and_what_follows_is_kept() {
+    fn bytes_that_are_not_a_record_are_left_out_and_what_follows_is_kept() {
         let ring = ring(10, 2);
         ring.push_delimited(&[5, 1, 2]);
         ring.push_delimited(&[2, 0xff, 0xff]);

@@ -1,7 +1,8 @@
-//! Speaks gRPC for a tail: its service, and reflection in both versions, so that it can be asked without the proto.
+//! Serves a tail over gRPC: its service, and reflection in both versions, so that clients need no
+//! proto.
 //!
-//! It binds nothing: connections come in from whoever did. The rule: subscribers' streams end when the ring is closed; the
-//! shutdown then closes what is left. It protects nothing.
+//! It binds nothing: the caller passes connections in. The rule: subscribers' streams end when the
+//! ring is closed; the shutdown then closes the remaining connections. It protects nothing.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -18,17 +19,18 @@ use super::proto::audit_service_server::AuditServiceServer;
 use super::service::Service;
 use customs_record::proto::DESCRIPTORS;
 
-/// What reflection tells that there is.
+/// The services that reflection lists.
 const SERVICES: [&str; 3] = [
     "customs.audit.v1.AuditService",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// How often a connection is asked whether its client is still there. One that is gone would hold its place for ever.
+/// How often a connection is pinged to find out whether its client is still there. A client that is
+/// gone would otherwise hold its place forever.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long the client may take to answer that.
+/// How long the client may take to answer a ping.
 const PING_BOUND: Duration = Duration::from_secs(20);
 
 /// Why reflection could not be built.
@@ -42,7 +44,7 @@ impl TailServer {
     /// Joins the service and reflection.
     ///
     /// # Errors
-    /// If the descriptors cannot be read, which would be a broken build.
+    /// If the descriptors cannot be read, which means a broken build.
     pub fn new(tail: &Tail) -> Result<TailServer, ReflectionError> {
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
@@ -65,7 +67,7 @@ impl TailServer {
     /// Serves connections until the shutdown, then until the last of them has ended.
     ///
     /// # Errors
-    /// What the transport reports.
+    /// The error of the transport.
     pub async fn serve<I, C, E>(
         self,
         connections: I,

@@ -1,10 +1,12 @@
-//! `customs.audit.v1.AuditService`: one stream for each subscriber, read from the ring at the subscriber's own pace.
+//! `customs.audit.v1.AuditService`: one stream for each subscriber, read from the ring at the
+//! subscriber's own pace.
 //!
-//! It binds nothing and renders nothing but what a subscriber missed. The rules:
+//! It binds nothing and renders nothing except records of kind `lag`. The rules:
 //!
-//! - A subscription goes on behind the record that it names, or says first what is gone.
-//! - A record of kind `lag` is told whatever the filter: it is no part of the stream and has neither number nor chain.
-//! - Subscribers are bounded in number, and each holds one place in the ring and no record.
+//! - A subscription continues after the record that it names, or first reports what is gone.
+//! - A record of kind `lag` is sent whatever the filter: it is not part of the stream and has
+//!   neither number nor chain.
+//! - The number of subscribers is bounded, and each holds one place in the ring and no record.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use customs_record::{Entry, LagEntry};
 /// The most subscribers at the same time.
 pub const MAX_SUBSCRIBERS: usize = 64;
 
-/// How many records are looked at in one go without finding one that is wanted; then others may run.
+/// How many records are examined in one poll without a match; then other tasks may run.
 const LOOKS: usize = 512;
 
 /// The service of one tail.
@@ -38,7 +40,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that reads this ring.
+    /// Creates a service that reads this ring.
     pub fn new(ring: Arc<Ring>) -> Service {
         Service {
             ring,
@@ -49,7 +51,7 @@ impl Service {
     /// Begins a subscription.
     ///
     /// # Errors
-    /// A request that cannot be served, or too many subscribers.
+    /// If the request cannot be served, or there are too many subscribers.
     pub fn subscribe(&self, request: TailRequest) -> Result<Subscriber, Status> {
         let TailRequest {
             filter,
@@ -61,27 +63,29 @@ impl Service {
             RecordFilter::new(filter).map_err(|why| Status::invalid_argument(why.to_string()))?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!(
-                "there are {MAX_SUBSCRIBERS} subscribers, which are the most; try again later"
+                "there are {MAX_SUBSCRIBERS} subscribers, which is the limit; try again later"
             ))
         })?;
-        // Before it is asked where the ring stands, so that nothing which comes then goes unnoticed.
+        // Before the ring's extent is read, so that a record which arrives afterwards is not
+        // missed.
         let changes = WatchStream::new(self.ring.changes());
         let extent = self.ring.extent();
         let wanted = if !stream.is_empty() && stream == extent.stream {
             if after_sequence >= extent.next {
                 let last = extent.next - 1;
                 let why = format!(
-                    "after_sequence: stream {stream} has {last} records, and none is {after_sequence}"
+                    "after_sequence: stream {stream} has {last} records, and no record {after_sequence}"
                 );
                 return Err(Status::invalid_argument(why));
             }
             after_sequence + 1
         } else if !stream.is_empty() {
-            // Another process's: of this one everything is new, and what is gone is told.
+            // The stream of another process: everything of this one is new, and what is gone is
+            // reported.
             1
         } else if after_sequence > 0 {
             return Err(Status::invalid_argument(
-                "after_sequence: a number needs the stream that it is of; fill `stream`",
+                "after_sequence: a number needs its stream; set `stream`",
             ));
         } else if from_start {
             extent.first
@@ -111,7 +115,7 @@ impl AuditService for Service {
 pub struct Subscriber {
     ring: Arc<Ring>,
     filter: RecordFilter,
-    /// The number of the record that comes next.
+    /// The number of the next record.
     wanted: u64,
     changes: WatchStream<()>,
     _place: OwnedSemaphorePermit,
@@ -125,8 +129,8 @@ impl Stream for Subscriber {
             match self.ring.next(self.wanted) {
                 Next::Record(kept) => {
                     self.wanted += 1;
-                    if self.filter.wants(&kept.head) {
-                        return Poll::Ready(Some(told(kept.head.sequence, &kept.message)));
+                    if self.filter.selects(&kept.head) {
+                        return Poll::Ready(Some(response(kept.head.sequence, &kept.message)));
                     }
                 }
                 Next::Missed(to) => {
@@ -147,7 +151,7 @@ impl Stream for Subscriber {
     }
 }
 
-fn told(sequence: u64, message: &[u8]) -> Result<TailResponse, Status> {
+fn response(sequence: u64, message: &[u8]) -> Result<TailResponse, Status> {
     let record = Record::decode(message);
     let record = record
         .map_err(|why| Status::internal(format!("record {sequence} cannot be read: {why}")))?;
@@ -156,7 +160,8 @@ fn told(sequence: u64, message: &[u8]) -> Result<TailResponse, Status> {
     })
 }
 
-/// What a subscriber is told of records that it did not get. It has no number: it is none of the stream's records.
+/// Makes the record about records that a subscriber missed. It has no number: it is not part of the
+/// stream.
 fn lag(stream: &str, missed_from: u64, missed_to: u64) -> Result<TailResponse, Status> {
     let entry = Entry::Lag(
         LagEntry {
@@ -168,7 +173,7 @@ fn lag(stream: &str, missed_from: u64, missed_to: u64) -> Result<TailResponse, S
     );
     let mut message = Vec::new();
     binary::open(&entry, stream, 0, &mut message);
-    told(0, &message)
+    response(0, &message)
 }
 
 #[cfg(test)]
@@ -182,7 +187,7 @@ mod tests {
 
     const KEPT: usize = 5;
 
-    /// A service whose ring keeps five records of stream `s`, and was given so many.
+    /// A service whose ring keeps five records of stream `s`, and got `count` of them.
     fn service(count: u64) -> Service {
         let service = Service::new(Arc::new(Ring::with_limits(KEPT, usize::MAX)));
         push(&service, 1..=count);
@@ -239,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Everything that is there for a subscriber when the ring is closed.
+    /// Everything that a subscriber gets by the time the ring is closed.
     async fn all(service: &Service, request: TailRequest) -> Vec<String> {
         let subscriber = service.subscribe(request).unwrap();
         service.ring.close();
@@ -275,15 +280,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_later_is_told_as_it_comes() {
+    async fn later_records_are_sent_as_they_come() {
         let service = service(2);
         let mut subscriber = service.subscribe(TailRequest::default()).unwrap();
         let reader = tokio::spawn(async move {
-            let mut told = Vec::new();
+            let mut received = Vec::new();
             while let Some(response) = subscriber.next().await {
-                told.push(shown(response));
+                received.push(shown(response));
             }
-            told
+            received
         });
         for number in 3..=6 {
             tokio::task::yield_now().await;
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_subscriber_is_told_what_it_missed_and_goes_on() {
+    async fn a_slow_subscriber_gets_what_it_missed_reported_and_continues() {
         let service = service(1);
         let mut subscriber = service.subscribe(from_start()).unwrap();
         assert_eq!(shown(subscriber.next().await.unwrap()), "1");
@@ -309,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_filter_chooses_and_what_was_missed_is_told_all_the_same() {
+    async fn the_filter_selects_and_what_was_missed_is_reported_all_the_same() {
         let filter = Filter {
             hosts: vec!["even.example".into()],
             ..Filter::default()
@@ -360,13 +365,13 @@ mod tests {
         for (request, expected) in [
             (after("s", 4), "stream s has 3 records"),
             (after("s", u64::MAX), "stream s has 3 records"),
-            (after("", 1), "fill `stream`"),
+            (after("", 1), "set `stream`"),
             (
                 TailRequest {
                     filter: Some(bad_effect),
                     ..from_start()
                 },
-                "`none` is no effect",
+                "invalid effect `none`",
             ),
         ] {
             let status = service.subscribe(request.clone()).err().unwrap();

@@ -24,7 +24,8 @@ impl Running {
 }
 
 impl Writers {
-    /// Ends the record as [`finish_blocking`](Self::finish_blocking) does, without blocking the thread until it has ended.
+    /// Ends the audit log as [`finish_blocking`](Self::finish_blocking) does, without blocking the
+    /// thread.
     ///
     /// # Errors
     /// The first sink that did not end well.

@@ -1,30 +1,32 @@
-//! What the audit log tells of itself: where a stream begins, what was lost, and how long it was at a moment.
+//! What the audit log says about itself: where a stream begins, which records were lost, and how
+//! long a stream was at a moment.
 
 use super::Loss;
 use customs_engine::time::UnixNanos;
 
-/// A stream begins, or goes on in another file: what it holds, and what it is joined to.
+/// A stream begins or continues in another file: what it holds, and which stream it follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamEntry {
-    /// When.
+    /// When it happened.
     pub time: UnixNanos,
     /// The sink, as the settings name it.
     pub sink: String,
-    /// Which records it takes.
+    /// Which records the sink takes.
     pub filter: String,
     /// `json` or `protobuf`
     pub format: &'static str,
     /// How its chain is made.
     pub hash: &'static str,
-    /// The stream before, and where it ended; none for the very first.
+    /// The stream before, and where it ended; `None` for the very first.
     pub previous: Option<Position>,
-    /// Bytes of an unfinished record that were cut off.
+    /// The number of bytes of an unfinished record that were cut off.
     pub torn_bytes: u64,
-    /// What somebody else did with the file before: `moved` or `deleted`; empty where customs itself left it.
+    /// What another process did with the file before: `moved` or `deleted`; empty if customs itself
+    /// closed it.
     pub previous_file: &'static str,
 }
 
-/// A place in a stream: behind one of its records.
+/// A position in a stream: behind one of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The stream's id.
@@ -36,28 +38,28 @@ pub struct Position {
 }
 
 impl Loss {
-    /// How many decisions there are among them.
+    /// Returns the number of decisions among the lost records.
     pub fn decisions(&self) -> u64 {
         self.allows + self.denials + self.differing + self.withheld
     }
 
-    /// How many records in all.
+    /// Returns the number of all lost records.
     pub fn total(&self) -> u64 {
         self.decisions() + self.events
     }
 }
 
-/// How long a stream was, and where its chain stood.
+/// The length of a stream at a moment, and its chain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointEntry {
-    /// When.
+    /// When it was made.
     pub time: UnixNanos,
-    /// The place behind the last record that is covered; its number is how many records there are.
+    /// The position behind the last record that it covers; the sequence is the number of records.
     pub sealed: Position,
     /// Whether nothing follows in that stream but this record itself.
     pub last: bool,
-    /// The key, and the signature of what is said here; both empty where none is configured.
+    /// The key's id. Empty, like the signature, if no key is configured.
     pub key: String,
-    /// 128 hexadecimal digits.
+    /// The signature: 128 hexadecimal digits.
     pub signature: String,
 }

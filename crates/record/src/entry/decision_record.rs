@@ -1,7 +1,9 @@
-//! A decision's entry as it travels: everything that is text in one piece of memory, and where each text stands in it.
+//! A decision's entry as it travels between threads: all its texts in one allocation, and the span
+//! of each.
 //!
-//! Whoever decides writes it once; whoever renders reads it front to back, mostly on another processor, and gives back one
-//! piece instead of thirty. No fact is added or lost: [`DecisionRecord::told`] is the entry.
+//! The thread that decides writes it once. The thread that renders reads it front to back, mostly
+//! on another processor, and frees one allocation instead of thirty. No fact is added or lost:
+//! [`DecisionRecord::to_entry`] returns the entry.
 
 use std::fmt::{Display, Write};
 use std::net::IpAddr;
@@ -19,10 +21,10 @@ use customs_engine::rule_info::RuleInfo;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 
-/// How many bytes the texts of a usual decision take together, so that their memory is asked for once.
+/// About how many bytes the texts of a usual decision have, so that memory is allocated once.
 const USUAL: usize = 768;
 
-/// A decision's entry in two pieces: the texts, and everything else.
+/// A decision's entry in two parts: the texts, and everything else.
 #[derive(Clone, Debug)]
 pub struct DecisionRecord {
     texts: Texts,
@@ -33,7 +35,7 @@ pub struct DecisionRecord {
 #[derive(Clone, Debug)]
 struct Texts(String);
 
-/// Where a text of a [`DecisionRecord`] stands among the others.
+/// The position of a text of a [`DecisionRecord`] among the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Span {
     from: u32,
@@ -50,7 +52,8 @@ impl Texts {
         }
     }
 
-    /// An IPv4 address is spelt without a formatter, whose checks cost more than the rest of an entry's texts.
+    /// Writes an IPv4 address without a formatter, whose checks cost more than the other texts of
+    /// an entry.
     fn address(&mut self, ip: IpAddr) -> Span {
         let IpAddr::V4(ip) = ip else {
             return self.show(ip);
@@ -74,7 +77,7 @@ impl Texts {
 
     fn show(&mut self, value: impl Display) -> Span {
         let from = self.place();
-        // A text takes everything.
+        // Writing to a `String` does not fail.
         let _ = write!(self.0, "{value}");
         Span {
             from,
@@ -82,7 +85,8 @@ impl Texts {
         }
     }
 
-    /// Each text is capped or comes from a file of bounded size, so all of them are far below four gigabytes.
+    /// Returns the current end. Each text is capped or read from a file of bounded size, so the
+    /// texts together are far below four gigabytes.
     fn place(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
@@ -93,7 +97,7 @@ impl Texts {
 }
 
 impl Span {
-    /// The text.
+    /// Returns the text.
     #[inline]
     pub(crate) fn of(self, texts: &str) -> &str {
         let Span { from, to } = self;
@@ -102,7 +106,7 @@ impl Span {
 }
 
 impl DecisionRecord {
-    /// Tells a decision: the inputs as normalised, the answers, and the occasion.
+    /// Records a decision: the inputs as normalised, the answers, and the occasion.
     pub fn of(
         attributes: &Attributes<'_>,
         request: &Request<'_>,
@@ -200,63 +204,65 @@ impl DecisionRecord {
             caller_gone: false,
             optional: None,
         };
-        let headers = headers::told(snapshot.header_tables(), request, occasion.recorded_headers);
+        let headers =
+            headers::recorded(snapshot.header_tables(), request, occasion.recorded_headers);
         let optional =
             OptionalFields::of(attributes, decision.identity_detail, snapshot, headers, cut);
         entry.optional = (optional != *OptionalFields::NONE).then(|| Arc::new(optional));
         DecisionRecord { texts, entry }
     }
 
-    /// The entry.
-    pub fn told(&self) -> DecisionEntry<&str> {
+    /// Returns the entry, with texts that borrow from the record.
+    pub fn to_entry(&self) -> DecisionEntry<&str> {
         self.entry.map_texts(&mut |span| self.texts.get(*span))
     }
 
-    /// The same with texts that stand by themselves.
+    /// Returns the entry with texts of its own.
     pub fn unpacked(&self) -> DecisionEntry {
         self.entry
             .map_texts(&mut |span| self.texts.get(*span).to_owned())
     }
 
-    /// When the check was decided.
+    /// Returns when the check was decided.
     pub fn time(&self) -> UnixNanos {
         self.entry.time
     }
 
-    /// About how many bytes of memory it holds.
+    /// Returns about how many bytes of memory it holds.
     pub fn weight(&self) -> usize {
         size_of::<DecisionRecord>() + self.texts.0.capacity() + self.entry.optional().weight()
     }
 
-    /// Tells that the answer was withheld, as `decision` now says; the inputs stay.
+    /// Records that the answer was withheld, as `decision` now says. The inputs stay.
     pub fn withhold(&mut self, decision: &Decision) {
         self.entry.effect = decision.outcome.effect();
         self.entry.verdict = AnswerEntry::of(&decision.verdict, &mut self.texts);
     }
 
-    /// Notes that the caller had given up, so that nobody got the answer. The answer stays what was decided.
+    /// Records that the caller had given up and did not get the answer. The answer stays as
+    /// decided.
     pub fn mark_caller_gone(&mut self) {
         self.entry.caller_gone = true;
     }
 
-    /// Everything of the entry, with the places of its texts.
+    /// Returns everything of the entry, with the spans of its texts.
     pub fn facts(&self) -> &DecisionEntry<Span> {
         &self.entry
     }
 
-    /// All of its texts, one behind the other, in no order that means anything.
+    /// Returns all of its texts, one after the other; the order means nothing.
     pub fn texts(&self) -> &str {
         &self.texts.0
     }
 
-    /// One of its texts.
+    /// Returns one of its texts.
     #[inline]
     pub fn text(&self, place: Span) -> &str {
         self.texts.get(place)
     }
 }
 
-/// Packs an entry that stands by itself.
+/// Packs an entry that owns its texts.
 impl<T: AsRef<str>> From<&DecisionEntry<T>> for DecisionRecord {
     fn from(entry: &DecisionEntry<T>) -> Self {
         let mut texts = Texts(String::with_capacity(USUAL));
@@ -277,10 +283,10 @@ impl<T: AsRef<str>> From<DecisionEntry<T>> for Arc<DecisionRecord> {
     }
 }
 
-/// Entries are equal if they tell the same, however their texts lie.
+/// Two records are equal if their entries are, whatever the layout of their texts.
 impl PartialEq for DecisionRecord {
     fn eq(&self, other: &Self) -> bool {
-        self.told() == other.told()
+        self.to_entry() == other.to_entry()
     }
 }
 
@@ -292,12 +298,12 @@ impl AnswerEntry<Span> {
     fn of(answer: &Answer, texts: &mut Texts) -> Self {
         let info = answer.rule.info();
         let denied = answer.effect() == Effect::Deny;
-        let mut told = |text: Option<&str>| text.map(|text| texts.push(text)).unwrap_or_default();
+        let mut push = |text: Option<&str>| text.map(|text| texts.push(text)).unwrap_or_default();
         let (owner, ticket) = (
-            told(info.and_then(RuleInfo::owner)),
-            told(info.and_then(RuleInfo::ticket)),
+            push(info.and_then(RuleInfo::owner)),
+            push(info.and_then(RuleInfo::ticket)),
         );
-        let rule_reason = told(info.and_then(RuleInfo::reason));
+        let rule_reason = push(info.and_then(RuleInfo::reason));
         let mut id = |info: &Option<Arc<RuleInfo>>| {
             info.as_ref()
                 .map(|info| texts.show(&info.id))

@@ -1,4 +1,4 @@
-//! What the end of a grant says of the grant.
+//! Makes the entry for a grant that expired.
 
 use super::GrantExpiredEntry;
 use customs_engine::rule_info::RuleInfo;
@@ -6,7 +6,7 @@ use customs_engine::snapshot::Revision;
 use customs_engine::time::UnixNanos;
 
 impl GrantExpiredEntry {
-    /// Tells the end of a grant.
+    /// Records that a grant expired.
     pub fn of(
         info: &RuleInfo,
         expires: UnixNanos,

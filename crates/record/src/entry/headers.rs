@@ -1,7 +1,8 @@
-//! What a record tells of the headers of a request.
+//! What a record holds about the headers of a request.
 //!
-//! A header is told only if some condition asks for it, and then only whether it was there and which patterns of the
-//! policies it matched. Its value is told where the settings ask for that; never that of a header that carries secrets.
+//! A header is recorded only if some condition asks for it, and then only whether the request had
+//! it and which patterns of the policies it matched. Its value is recorded only if the settings ask
+//! for it, and never for a header that carries secrets.
 
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use customs_engine::path::without_query;
 use customs_engine::pattern::TextPattern;
 use customs_engine::request::{Http, Request};
 
-/// The most bytes of a value that are told.
+/// The most bytes of a value that are recorded.
 const MAX_VALUE: usize = 256;
 
-/// Headers whose values are never told.
+/// Headers whose values are never recorded.
 pub const SECRET: &[&str] = &[
     "authorization",
     "proxy-authorization",
@@ -24,29 +25,29 @@ pub const SECRET: &[&str] = &[
     "set-cookie",
 ];
 
-/// What a record tells of the headers of a request.
-pub fn told(
+/// Returns what a record holds about the headers of a request.
+pub fn recorded(
     tables: &Arc<HeaderTables>,
     request: &Request<'_>,
     valued: &[String],
 ) -> Vec<HeaderEntry> {
     let mut entries = Vec::new();
     if let Some(http) = &request.http {
-        tables.told(&request.header_matches, http, |asked, state, has| {
-            entries.push(entry(asked, state, has, http, valued))
+        tables.told(&request.header_matches, http, |header, state, has| {
+            entries.push(entry(header, state, has, http, valued))
         });
     }
     entries
 }
 
 fn entry(
-    asked: &HeaderUse,
+    header: &HeaderUse,
     state: &HeaderState,
     has: &dyn Fn(&TextPattern) -> bool,
     http: &Http<'_>,
     valued: &[String],
 ) -> HeaderEntry {
-    let HeaderUse { name, patterns } = asked;
+    let HeaderUse { name, patterns } = header;
     let (present, value_unknown) = match state {
         HeaderState::Absent => (false, false),
         HeaderState::Unknown(UnknownHeader::NotSent) => (false, true),
@@ -59,7 +60,7 @@ fn entry(
     } else {
         "".into()
     };
-    // A query is never told.
+    // A query is never recorded.
     let value = if name == ":path" {
         without_query(&value)
     } else {
@@ -95,7 +96,7 @@ mod tests {
     use customs_engine::subject::CallerMatch;
     use customs_policy::problem::Place;
 
-    fn told_of(
+    fn recorded_of(
         name: &str,
         patterns: &[&str],
         headers: &[(&str, &str)],
@@ -140,7 +141,7 @@ mod tests {
             http: Some(http),
             ..Attributes::default()
         };
-        told(
+        recorded(
             &tables,
             &attributes.normalise(&Settings::default()),
             &valued,
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_told_by_what_it_matches() {
+    fn a_header_is_recorded_by_what_it_matches() {
         for (headers, present, matched) in [
             (&[][..], false, &[][..]),
             (&[("X-Team", "payments-eu")], true, &["payments*"]),
@@ -161,7 +162,7 @@ mod tests {
             (&[("x-team", "other")], true, &[]),
             (&[("x-other", "ops")], false, &[]),
         ] {
-            let entry = told_of("x-team", &["payments*", "ops"], headers, &[]);
+            let entry = recorded_of("x-team", &["payments*", "ops"], headers, &[]);
             assert_eq!(
                 (entry.present, entry.matched.as_slice()),
                 (present, &*owned(matched)),
@@ -169,7 +170,7 @@ mod tests {
             );
             assert_eq!(
                 entry.value, "",
-                "a value is told only where that is asked for"
+                "a value is recorded only if the settings ask for it"
             );
         }
     }
@@ -179,20 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn values_are_told_where_asked_for_and_secrets_never() {
+    fn values_are_recorded_where_asked_for_and_secrets_never() {
         assert_eq!(
-            told_of("x-team", &["*"], &[("x-team", "ops")], &["x-team"]).value,
+            recorded_of("x-team", &["*"], &[("x-team", "ops")], &["x-team"]).value,
             "ops"
         );
         let long = "a".repeat(1000);
         assert_eq!(
-            told_of("x-team", &["*"], &[("x-team", &long)], &["x-team"])
+            recorded_of("x-team", &["*"], &[("x-team", &long)], &["x-team"])
                 .value
                 .len(),
             MAX_VALUE
         );
         for secret in SECRET {
-            let entry = told_of(secret, &["*"], &[(secret, "Bearer x")], &[secret]);
+            let entry = recorded_of(secret, &["*"], &[(secret, "Bearer x")], &[secret]);
             assert_eq!(
                 (entry.present, entry.value.as_str()),
                 (true, ""),
@@ -202,26 +203,26 @@ mod tests {
     }
 
     #[test]
-    fn a_header_past_the_limits_is_told_to_be_unknown() {
+    fn a_header_past_the_limits_is_recorded_as_unknown() {
         let many = "admin,".repeat(2_000);
-        let entry = told_of("x-role", &["admin"], &[("x-role", &many)], &[]);
+        let entry = recorded_of("x-role", &["admin"], &[("x-role", &many)], &[]);
         assert_eq!(
             (entry.present, entry.value_unknown, entry.matched.len()),
             (true, true, 0)
         );
-        let entry = told_of(":scheme", &["https"], &[], &[]);
+        let entry = recorded_of(":scheme", &["https"], &[], &[]);
         assert_eq!((entry.present, entry.value_unknown), (false, true));
     }
 
     #[test]
-    fn a_pseudo_header_is_told_without_its_query() {
-        let entry = told_of(":path", &["/x*"], &[], &[":path"]);
+    fn a_pseudo_header_is_recorded_without_its_query() {
+        let entry = recorded_of(":path", &["/x*"], &[], &[":path"]);
         assert_eq!(
             (entry.present, entry.value.as_str(), entry.matched),
             (true, "/x", owned(&["/x*"]))
         );
         assert_eq!(
-            told_of(":authority", &["a.example"], &[], &[":authority"]).value,
+            recorded_of(":authority", &["a.example"], &[], &[":authority"]).value,
             "a.example"
         );
     }

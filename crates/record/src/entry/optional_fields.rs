@@ -1,7 +1,8 @@
-//! Inputs of a decision that are told only where they are out of the ordinary.
+//! Inputs of a decision that are recorded only if they are out of the ordinary.
 //!
-//! Nothing is judged here. The rule: whatever a decision may rest on is on record, so that it can be made again from the
-//! record alone; what nearly every request has in common costs a record nothing.
+//! Nothing is decided here. The rule: every input that a decision may rest on is recorded, so that
+//! the decision can be made again from the record alone. What nearly every request has in common
+//! takes no space in a record.
 
 use super::capped;
 use super::{HeaderEntry, OptionalFields};
@@ -13,15 +14,15 @@ use customs_engine::request::{Attributes, CLIENT_CERTIFICATE, last_value};
 use customs_engine::settings::IdentitySource;
 use customs_engine::snapshot::Snapshot;
 
-/// The most bytes of an authority that are told.
+/// The most bytes of an authority that are recorded.
 const MAX_AUTHORITY: usize = 255;
 
-/// The most URIs of a certificate that are told, and the most bytes of one.
+/// The most URIs of a certificate that are recorded, and the most bytes of one.
 const MAX_URIS: usize = 8;
 const MAX_URI: usize = 2048;
 
 impl OptionalFields {
-    /// About how many bytes of memory it holds beside itself.
+    /// Returns about how many bytes of memory it holds besides itself.
     pub(super) fn weight(&self) -> usize {
         let headers = self
             .headers
@@ -34,11 +35,11 @@ impl OptionalFields {
         headers.chain(uris).sum()
     }
 
-    /// Nothing.
+    /// No optional field.
     pub const NONE: &'static OptionalFields = &NO_OPTIONAL_FIELDS;
 
-    /// Tells what is out of the ordinary. `headers` are those that policies ask for, `truncated` names the fields that were
-    /// cut already.
+    /// Records what is out of the ordinary. `headers` are those that policies ask for; `truncated`
+    /// names the fields that were already cut.
     pub fn of(
         attributes: &Attributes<'_>,
         detail: Option<InvalidIdentity>,
@@ -96,7 +97,7 @@ fn certificate_uris(
         .and_then(|http| last_value(http.headers, CLIENT_CERTIFICATE))
         .unwrap_or_default();
     let uris = last_element_uris(&header);
-    let told = uris
+    let recorded = uris
         .iter()
         .take(MAX_URIS)
         .map(|uri| capped("certificateUris", uri, MAX_URI, truncated).into())
@@ -105,7 +106,7 @@ fn certificate_uris(
         truncated.push("certificateUris");
     }
     truncated.dedup();
-    told
+    recorded
 }
 
 #[cfg(test)]
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn another_authority_is_told_and_an_empty_one_too() {
+    fn another_authority_is_recorded_and_an_empty_one_too() {
         for other in ["A.example", ""] {
             let headers = pairs(&[(":authority", "a.example"), (":authority", other)]);
             let optional = optional(&headers, None, IdentitySource::Principal);
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uris_of_a_certificate_are_told_where_the_identity_rests_on_them() {
+    fn the_uris_of_a_certificate_are_recorded_where_the_identity_rests_on_them() {
         let headers = pairs(&[(
             CLIENT_CERTIFICATE,
             "URI=spiffe://x,Hash=1;URI=spiffe://a;Subject=\"CN=me\";URI=b",

@@ -1,29 +1,31 @@
-//! What came to the address of checks and was refused before it was a check: counts by peer and cause over a while.
+//! Connections and calls at the address of checks that were refused before they were checks: counts
+//! by peer and cause over a period.
 //!
-//! A refusal is no decision, and anybody who reaches the address can cause one. So refusals are counted here and never told
-//! one by one: a record of them is as long for a million as for ten.
+//! A refusal is not a decision, and every client that reaches the address can cause one. So
+//! refusals are only counted, never recorded one by one: a record of a million is as long as a
+//! record of ten.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Why something was refused before it was a check.
+/// Why a connection or call was refused before it was a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalCause {
-    /// The client speaks HTTP/1.
+    /// The client uses HTTP/1.
     Http1,
     /// The client opens a TLS session.
     Tls,
-    /// The client speaks something else than HTTP/2, or never finished its preface.
+    /// The client uses a protocol other than HTTP/2, or never finished its preface.
     OtherProtocol,
-    /// HTTP/2 ended the whole connection: frames against the protocol, or a flood.
+    /// HTTP/2 ended the whole connection: invalid frames, or a flood.
     ConnectionCut,
-    /// HTTP/2 refused one stream: headers that are malformed or too large, or too many streams at once.
+    /// HTTP/2 refused one stream: malformed or too large headers, or too many streams at once.
     StreamRefused,
     /// The HTTP method of the call is not POST.
     HttpMethod,
     /// The call's content type is not that of gRPC with protobuf.
     ContentType,
-    /// There is no such service, or it has no such method.
+    /// The service is unknown, or has no such method.
     UnknownMethod,
     /// The message is larger than the settings allow.
     MessageTooLarge,
@@ -33,14 +35,14 @@ pub enum RefusalCause {
     MessageCount,
     /// The call ended in the middle of its message.
     MessageUnfinished,
-    /// The message is no CheckRequest.
+    /// The message is not a CheckRequest.
     MessageMalformed,
-    /// The caller gave the call up, or its deadline passed, before the message was whole.
+    /// The caller gave up, or its deadline passed, before the message was complete.
     Abandoned,
 }
 
 impl RefusalCause {
-    /// Every cause, in the order in which documents list them.
+    /// Every cause, in the order of the documents.
     pub const ALL: [RefusalCause; 14] = [
         RefusalCause::Http1,
         RefusalCause::Tls,
@@ -58,7 +60,7 @@ impl RefusalCause {
         RefusalCause::Abandoned,
     ];
 
-    /// The word in records, metrics and the log.
+    /// Returns the word in records, metrics and the log.
     pub fn as_str(self) -> &'static str {
         match self {
             RefusalCause::Http1 => "http1",
@@ -78,17 +80,17 @@ impl RefusalCause {
         }
     }
 
-    /// What an operator can do about it, in one sentence.
+    /// Returns what an operator can do about it, in one sentence.
     pub fn remedy(self) -> &'static str {
         match self {
             RefusalCause::Http1 => {
-                "this address speaks gRPC over HTTP/2 without TLS; give the proxy's cluster `http2_protocol_options`, and probe the address of `--admin` over HTTP"
+                "this address serves gRPC over HTTP/2 without TLS; give the proxy's cluster `http2_protocol_options`, and probe the address of `--admin` over HTTP"
             }
             RefusalCause::Tls => {
-                "this address speaks gRPC without TLS; take the `transport_socket` away from the proxy's cluster, or let a sidecar end the TLS"
+                "this address serves gRPC without TLS; take the `transport_socket` away from the proxy's cluster, or let a sidecar end the TLS"
             }
             RefusalCause::OtherProtocol => {
-                "this address speaks gRPC over HTTP/2 without TLS; find out who connects"
+                "this address serves gRPC over HTTP/2 without TLS; find out who connects"
             }
             RefusalCause::ConnectionCut => {
                 "the connection broke the rules of HTTP/2 or flooded the server; if it is a proxy after a stall, raise `max_pending_resets`"
@@ -114,23 +116,23 @@ impl RefusalCause {
                 "the client ended the call in the middle of its message"
             }
             RefusalCause::MessageMalformed => {
-                "the message is no envoy.service.auth.v3.CheckRequest; find out who sends it"
+                "the message is not an envoy.service.auth.v3.CheckRequest; find out who sends it"
             }
             RefusalCause::Abandoned => {
-                "nobody waited for the answer: the proxy's timeout is too short, or this server was held up (processor limits)"
+                "the caller stopped waiting for the answer: the proxy's timeout is too short, or this server was held up (processor limits)"
             }
         }
     }
 }
 
-/// Who was refused: an address without its port, which is another one for each connection.
+/// The refused peer: an address without its port, which differs from connection to connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PeerAddress {
     /// Over TCP.
     Ip(IpAddr),
-    /// Over a unix socket, or over TCP where the system does not say from where.
+    /// Over a unix socket, or over TCP if the system does not report the peer's address.
     Unix,
-    /// Any of those beyond the number that is kept apart.
+    /// A peer beyond the number of peers that are counted separately.
     Other,
 }
 

@@ -1,8 +1,9 @@
 //! What a row of the tables becomes.
 //!
-//! Two macros, [`decision_fields!`] for the table of a decision and [`message_fields!`] for all
-//! others. They only put a row's parts where they belong; what a type does is said by
-//! [`FieldValue`](super::value::FieldValue). The rule: nothing here names a row.
+//! There are two macros: [`decision_fields!`] for the table of a decision and [`message_fields!`]
+//! for all others. They only put a row's parts in their places;
+//! [`FieldValue`](super::value::FieldValue) says what a type does. The rule: nothing here names a
+//! row.
 
 /// Declares the numbers and names of fields as constants, so that encoders write literals.
 ///
@@ -23,7 +24,7 @@ macro_rules! named_or {
     };
 }
 
-/// Returns a value as it is written: with `even 0`, as a value that is there.
+/// Returns a value as it is written: with `even 0`, as a value that is present.
 macro_rules! written {
     ($value:expr) => {
         $value
@@ -174,7 +175,7 @@ macro_rules! decision_fields {
             marked!($otlp, ($json, concat!("customs.", stringify!($name)))),
         )?)*];
 
-        /// The few fields by which subscribers choose records. As a message it passes over all
+        /// The few fields by which subscribers choose records. Decoded as a message, it skips all
         /// others.
         #[derive(Clone, PartialEq, prost::Message)]
         pub struct TailHead {
@@ -195,7 +196,7 @@ macro_rules! decision_fields {
         }
 
         impl TailHead {
-            /// The same of a record that is there as a whole.
+            /// Returns the fields of a complete record.
             pub fn of(record: &Record) -> TailHead {
                 TailHead {
                     kind: record.kind.clone(),
@@ -205,7 +206,7 @@ macro_rules! decision_fields {
                 }
             }
 
-            /// How many bytes its texts have together.
+            /// Returns how many bytes its texts have together.
             pub fn text_bytes(&self) -> usize {
                 self.kind.len() + self.stream.len() $($(+ marked!($tail, self.$name.len()))?)*
             }
@@ -299,16 +300,16 @@ macro_rules! decision_structs {
         [$({$($answer_doc:tt)+} $answer:ident: $answer_type:ident;)*]
         [$({$($optional_doc:tt)+} $optional:ident: $optional_type:ident;)*]
     ) => {
-        /// One decided check: the normalised inputs, the three answers, and who to ask. `T` is what
-        /// a text is: a `String` where it is on its own, a part of a [`DecisionRecord`] where it
-        /// travels.
+        /// One decided check: the normalised inputs, the three answers, and the rules behind them.
+        /// `T` is the type of a text: a `String` if the entry owns its texts, a part of a
+        /// [`DecisionRecord`] while it travels.
         #[derive(Clone, Debug, PartialEq)]
         pub struct DecisionEntry<T = String> {
             /// When the check was decided: the `now` of the decision.
             pub time: UnixNanos,
             /// What the enforced rules say.
             pub verdict: AnswerEntry<T>,
-            /// What they would say with everything on trial enforced.
+            /// What they would say if everything in dry run were enforced too.
             pub dry_run: AnswerEntry<T>,
             /// What is recorded only if it is out of the ordinary.
             pub optional: Option<Arc<OptionalFields>>,
@@ -321,19 +322,19 @@ macro_rules! decision_structs {
             $($($answer_doc)+ pub $answer: $answer_type,)*
         }
 
-        /// What is recorded of a request only if it is out of the ordinary.
+        /// What is recorded about a request only if it is out of the ordinary.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct OptionalFields {
             $($($optional_doc)+ pub $optional: $optional_type,)*
         }
 
-        /// A request that is ordinary in every way.
+        /// An ordinary request.
         pub(crate) static NO_OPTIONAL_FIELDS: OptionalFields = OptionalFields {
             $($optional: <$optional_type as Absent>::ABSENT,)*
         };
 
         impl<T> DecisionEntry<T> {
-            /// The same entry with other texts.
+            /// Returns the same entry with other texts.
             pub fn map_texts<U>(&self, text: &mut impl FnMut(&T) -> U) -> DecisionEntry<U> {
                 DecisionEntry {
                     time: self.time,

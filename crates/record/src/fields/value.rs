@@ -1,7 +1,7 @@
-//! The types that a field can have: how each is written, and what it is in the proto.
+//! The types that a field can have: how each is written, and which type it has in the proto.
 //!
-//! It knows no field. The rule: what is empty is left out, as protobuf leaves it out; an `Option`
-//! is written whenever it is there.
+//! It knows no field. The rule: an empty value is left out, as protobuf leaves it out; an `Option`
+//! is written whenever it has a value.
 
 use std::borrow::Cow;
 
@@ -18,13 +18,13 @@ use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::ChangeOutcome;
 use customs_policy::problem::{Code, Severity};
 
-/// A word of this project's own, in which nothing needs to be escaped; left out if it is empty.
+/// A fixed word that needs no escaping; left out if it is empty.
 pub type Word = &'static str;
 /// Such a word, if there is one.
 pub type OptionalWord = Option<&'static str>;
 /// A port, if there is one.
 pub type OptionalPort = Option<u16>;
-/// A moment, if there is one.
+/// A time, if there is one.
 pub type OptionalTime = Option<UnixNanos>;
 /// A text that is written even if it is empty, if there is one.
 pub type OptionalText = Option<String>;
@@ -35,17 +35,17 @@ pub type Names = Vec<&'static str>;
 /// A list of headers.
 pub type Headers = Vec<HeaderEntry>;
 
-/// An encoder, and the texts into which the [`Span`]s point that it gets.
+/// An encoder, and the texts that its [`Span`]s point into.
 pub(crate) struct Writer<'w, E> {
     pub(crate) out: &'w mut E,
     texts: &'w str,
-    /// Whether all of these texts are spelt as they are. They are looked at once and not one by
-    /// one.
+    /// Whether all of these texts can be written without escaping. They are checked once, not one
+    /// by one.
     is_plain: bool,
 }
 
 impl<'w, E: RecordEncoder> Writer<'w, E> {
-    /// A writer for a record without spans.
+    /// Creates a writer for a record without spans.
     #[inline(always)]
     pub(crate) fn new(out: &'w mut E) -> Self {
         Writer {
@@ -55,7 +55,7 @@ impl<'w, E: RecordEncoder> Writer<'w, E> {
         }
     }
 
-    /// A writer for a decision.
+    /// Creates a writer for a decision.
     #[inline(always)]
     pub(crate) fn of(out: &'w mut E, decision: &'w DecisionRecord) -> Self {
         let texts = decision.texts();
@@ -68,23 +68,23 @@ impl<'w, E: RecordEncoder> Writer<'w, E> {
 }
 
 /// A type that a field can have.
-// All of it is inlined where fields are literals: what a record writes before a value is then a few
+// All of it is inlined where fields are literals: what a record has before a value is then a few
 // stores and no call.
 pub(crate) trait FieldValue {
     /// Its type in the proto.
     const PROTO: ProtoType;
 
-    /// Writes it, unless it is left out.
+    /// Writes the value, unless it is left out.
     fn put<E: RecordEncoder>(&self, field: Field, out: &mut Writer<'_, E>);
 }
 
 /// A type whose value can be written as a text.
 pub(crate) trait TextValue {
-    /// The text; `texts` are those into which a [`Span`] points.
+    /// Returns the text; a [`Span`] points into `texts`.
     fn as_text<'t>(&'t self, texts: &'t str) -> &'t str;
 }
 
-/// A type that has a value which is left out.
+/// A type with a value that is left out.
 pub(crate) trait Absent {
     /// That value.
     const ABSENT: Self;
@@ -109,7 +109,7 @@ impl ProtoType {
         }
     }
 
-    /// The type of a number that is written even if it is `zero`.
+    /// Returns the type of a number that is written even if it is `zero`.
     pub(crate) const fn even(self, _zero: u8) -> ProtoType {
         ProtoType::optional(self.name)
     }

@@ -1,5 +1,5 @@
-//! Lines as they are read: the types of values, what is left out, and texts that are cut. `tests/audit` holds the lines to
-//! the schema.
+//! Lines as consumers read them: the types of values, what is left out, and texts that are cut.
+//! `tests/audit` checks the lines against the schema.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn decided(entry: DecisionEntry) -> Value {
     value_of(&Entry::Decision(entry.into()))
 }
 
-/// The names of an object, in the order in which they stand.
+/// The names of an object, in their order.
 fn names(value: &Value) -> Vec<&str> {
     value
         .as_object()

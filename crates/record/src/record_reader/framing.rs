@@ -6,14 +6,14 @@ use std::ops::Range;
 
 use crate::stream::Format;
 
-/// The most bytes of one record: of a line without its line feed, of a message without its length. The largest that is
-/// written, a change with many problems, is a part of it.
+/// The most bytes of one record: of a line without its line feed, of a message without its length.
+/// The largest record that is written, a policy change with many problems, is a fraction of it.
 pub const MAX_RECORD: usize = 4 << 20;
 
 /// The most bytes of the length before a message.
 const MAX_LENGTH: usize = 10;
 
-/// What bytes begin with.
+/// What comes first in the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     /// A whole record: where it is, and where the next begins.
@@ -22,12 +22,13 @@ pub(super) enum Frame {
     Unfinished,
     /// A line or a length that is longer than any record.
     TooLong,
-    /// No length at all, where one should be.
+    /// Bytes that are not a length, where a length should be.
     NoLength,
 }
 
 impl Frame {
-    /// What bytes in this format begin with. The first `looked` of them are known to have no line feed.
+    /// Returns what comes first in bytes of this format. The first `looked` of them are known to
+    /// have no line feed.
     pub(super) fn of(format: Format, bytes: &[u8], looked: usize) -> Frame {
         match format {
             Format::Json => line(bytes, looked),
@@ -49,7 +50,7 @@ fn line(bytes: &[u8], looked: usize) -> Frame {
     }
 }
 
-/// Where the first line feed is.
+/// Finds the first line feed.
 pub(super) fn line_feed(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| *byte == b'\n')
 }
@@ -73,7 +74,8 @@ fn message(bytes: &[u8]) -> Frame {
     }
 }
 
-/// Splits off the first message of bytes in which each has its length before it; `None` if no whole message is there.
+/// Splits off the first message of bytes in which each has its length before it; `None` if no whole
+/// message is there.
 pub fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     match message(bytes) {
         Frame::Whole { record, next } => Some((bytes.get(record)?, bytes.get(next..)?)),
@@ -81,10 +83,12 @@ pub fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// How many bytes tell a format from the other.
+/// The number of bytes that are enough to recognise a format.
 pub(super) const SAMPLE: usize = 16;
 
-/// The format of bytes that begin like this. A message is behind its length and begins with its time: field 1, a message
+/// Returns the format of bytes with this beginning. A message follows its length and begins with
+/// its time: field 1, a message that begins with a number. A message without a time begins with its
+/// kind. No text begins with such bytes.
 /// that begins with a number. One that has none begins with its kind. No text has such bytes.
 pub(super) fn format_of(sample: &[u8]) -> Format {
     let message = || {

@@ -1,5 +1,5 @@
-//! Streams of every kind, read by the one reader: both formats, packed or not, in reads of any size, whole, torn at each
-//! byte, with oversized records and with garbage between.
+//! Streams of every kind, read by the one reader: both formats, packed or not, in reads of any
+//! size, whole, torn at each byte, with oversized records and with garbage between.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -12,13 +12,13 @@ use prost::Message;
 use super::*;
 use crate::encode::{MAX_FILES, MAX_PROBLEMS};
 use crate::examples::{full_change, full_decision};
-use crate::stream::{Left, Stream};
+use crate::stream::{ResumePoint, Stream};
 use crate::{DecisionEntry, Entry};
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::PublishedSource;
 use customs_policy::problem::{Place, Problem};
 
-/// Gives at most so many bytes in one read, as a pipe does.
+/// Returns at most this many bytes in one read, as a pipe does.
 struct Slow<'b>(&'b [u8], usize);
 
 impl Read for Slow<'_> {
@@ -32,7 +32,7 @@ impl Read for Slow<'_> {
 fn written(format: Format, count: usize) -> (Vec<u8>, Vec<usize>) {
     let mut stream = Stream::new("one".into(), "file:x", "all", format);
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-    stream.begin(Left::default(), UnixNanos(1), &mut bytes);
+    stream.begin(ResumePoint::default(), UnixNanos(1), &mut bytes);
     ends.push(bytes.len());
     while ends.len() < count {
         stream.append(&Entry::Decision(full_decision().into()), &mut bytes);
@@ -47,8 +47,8 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// What a reader tells: each piece in a word, then what is left.
-fn told<R: Read>(reader: &mut RecordReader<R>) -> Vec<String> {
+/// What a reader returns: each piece in a word, then what is left.
+fn pieces<R: Read>(reader: &mut RecordReader<R>) -> Vec<String> {
     let mut out = Vec::new();
     let end = loop {
         match reader.next_piece() {
@@ -70,7 +70,7 @@ fn told<R: Read>(reader: &mut RecordReader<R>) -> Vec<String> {
 }
 
 fn read(bytes: &[u8]) -> Vec<String> {
-    told(&mut RecordReader::unpack(bytes).unwrap())
+    pieces(&mut RecordReader::unpack(bytes).unwrap())
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn every_stream_is_read_in_reads_of_any_size() {
             for step in [1, 2, 7, 1000, 1 << 20] {
                 let mut reader = RecordReader::unpack(Slow(bytes, step)).unwrap();
                 assert_eq!(reader.is_packed(), *bytes != plain);
-                assert_eq!(told(&mut reader), expected, "{format} {step}");
+                assert_eq!(pieces(&mut reader), expected, "{format} {step}");
             }
         }
     }
@@ -149,8 +149,8 @@ fn packed_bytes_torn_at_any_byte_are_cut_short() {
         let plain = written(format, 3).0;
         let (whole, bytes) = (read(&plain), packed(&plain));
         for torn in 2..bytes.len() {
-            let told = read(&bytes[..torn]);
-            let (end, records) = told.split_last().unwrap();
+            let pieces = read(&bytes[..torn]);
+            let (end, records) = pieces.split_last().unwrap();
             assert_eq!(end, "cut short", "{format} {torn}");
             assert!(whole.starts_with(records), "{format} {torn}: {records:?}");
         }
@@ -220,7 +220,7 @@ fn garbage_between_records_is_reported() {
 }
 
 #[test]
-fn a_format_is_told_by_its_first_bytes() {
+fn a_format_is_recognised_by_its_first_bytes() {
     let kind = || "start".to_owned();
     let plain = Record {
         kind: kind(),
@@ -238,7 +238,7 @@ fn a_format_is_told_by_its_first_bytes() {
     for text in [
         "\n\n\n{\"time\":\"2026\"}",
         "{\"time\":\"2026-11-23T12:00:00Z\"",
-        "a log line of somebody",
+        "a log line of another process",
         "\t\n\t\n a line or two",
     ] {
         assert_eq!(format_of(text.as_bytes()), Format::Json, "{text}");
@@ -288,7 +288,7 @@ fn a_look_ahead_takes_nothing_and_keeps_a_failure_for_its_place() {
     let mut reader = RecordReader::new(bytes.as_slice().chain(Failing));
     assert_eq!(reader.peek(5), &bytes[..5]);
     assert_eq!(reader.peek(1 << 20), bytes);
-    assert_eq!(told(&mut reader), ["stream 1", "decision 2", "system"]);
+    assert_eq!(pieces(&mut reader), ["stream 1", "decision 2", "system"]);
     let mut reader = RecordReader::new(Failing);
     assert!(reader.peek(5).is_empty() && reader.is_failing());
 }
@@ -361,11 +361,11 @@ proptest::proptest! {
     fn nothing_that_is_read_panics_and_no_byte_is_lost(
         bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
         step in 1..40_usize,
-        is_told in proptest::prelude::any::<bool>(),
+        is_due in proptest::prelude::any::<bool>(),
     ) {
         for format in Format::ALL {
             let mut reader = RecordReader::new(Slow(&bytes, step));
-            if is_told {
+            if is_due {
                 reader = reader.with_format(format);
             }
             let (mut whole, mut is_readable) = (0, true);

@@ -24,10 +24,10 @@ enum Packing<R> {
 }
 
 impl<R: Read> Unpack<R> {
-    /// Looks how the bytes begin.
+    /// Checks how the bytes begin.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the system refuses to read them.
     pub fn new(mut input: R) -> io::Result<Unpack<R>> {
         let mut first = Vec::new();
         input
@@ -45,7 +45,7 @@ impl<R: Read> Unpack<R> {
         }))
     }
 
-    /// Whether they are packed.
+    /// Returns whether they are packed.
     pub fn is_packed(&self) -> bool {
         matches!(self.0, Packing::Gzip(_))
     }

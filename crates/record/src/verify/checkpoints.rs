@@ -1,7 +1,8 @@
-//! Checkpoints that are kept outside of the record, and the question which checkpoints count.
+//! Checkpoints that are kept outside of the audit log, and the rule which checkpoints count.
 //!
-//! It reads no record. The rule: with keys, a checkpoint counts if one of them signed it, and one that claims such a key
-//! with a wrong signature is bad; without keys each counts, and the report says what that is worth.
+//! It reads no record. The rule: with keys, a checkpoint counts if one of them signed it, and one
+//! that claims such a key with a wrong signature is bad. Without keys every checkpoint counts, and
+//! the report says what that is worth.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +12,7 @@ use super::files::LogReadError;
 use super::record::Checkpoint;
 use super::report::{Bad, Named, What};
 use crate::record_reader::{Piece, RawRecord, RecordReader};
-use crate::signing::{Sealed, Verifier};
+use crate::signing::{SignedFields, Verifier};
 use crate::stream::Format;
 use customs_policy::printable;
 
@@ -19,19 +20,19 @@ use customs_policy::printable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Worth {
     Counts,
-    /// It is not signed, or by another key.
-    CountsNot,
-    /// It names a key that is known, which did not sign this.
+    /// It is not signed, or signed by another key.
+    Ignored,
+    /// It names a known key, which did not sign it.
     BadSignature,
 }
 
-/// What a checkpoint is worth by these keys.
+/// Returns what a checkpoint is worth with these keys.
 pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
     if keys.is_empty() {
         return Worth::Counts;
     }
     let Some(key) = keys.iter().find(|key| key.id() == checkpoint.key) else {
-        return Worth::CountsNot;
+        return Worth::Ignored;
     };
     let Checkpoint {
         time,
@@ -42,43 +43,43 @@ pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
         signature,
         ..
     } = checkpoint;
-    let sealed = Sealed {
+    let sealed = SignedFields {
         stream,
         records: *records,
         head,
         time,
         is_final: *is_final,
     };
-    if key.is_right(&sealed, signature) {
+    if key.is_valid(&sealed, signature) {
         Worth::Counts
     } else {
         Worth::BadSignature
     }
 }
 
-/// Checkpoints of a checkpoint file that count, by stream and in the order of their records.
+/// The checkpoints of a checkpoint file that count, by stream and in the order of their records.
 #[derive(Debug, Default)]
 pub struct Checkpoints {
     /// The file, as it was given.
     pub file: String,
-    by_stream: BTreeMap<String, Vec<Kept>>,
+    by_stream: BTreeMap<String, Vec<FileCheckpoint>>,
     /// The first with a bad signature.
     pub bad: Option<Bad>,
-    /// What else there is to know.
+    /// What else a reader should know.
     pub notes: Vec<String>,
 }
 
 /// A checkpoint of a checkpoint file, and its line.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct FileCheckpoint {
     pub checkpoint: Checkpoint,
     pub line: u64,
 }
 
-/// What the lines of a checkpoint file are.
+/// What the lines of a checkpoint file hold.
 #[derive(Debug, Default)]
 struct LineCounts {
-    /// How many are no checkpoints.
+    /// How many lines are not checkpoints.
     strange: u64,
     /// How many checkpoints do not count.
     others: u64,
@@ -126,7 +127,7 @@ impl Checkpoints {
         let file = &checkpoints.file;
         if strange > 0 {
             checkpoints.notes.push(format!(
-                "{strange} lines of {file} are no checkpoints; they do not count"
+                "{strange} lines of {file} are not checkpoints; they do not count"
             ));
         }
         if others > 0 {
@@ -155,13 +156,13 @@ impl Checkpoints {
         };
         let line = line.place.number;
         match worth(keys, &checkpoint) {
-            Worth::Counts => self.keep(Kept { checkpoint, line }),
-            Worth::CountsNot => counts.others += 1,
+            Worth::Counts => self.keep(FileCheckpoint { checkpoint, line }),
+            Worth::Ignored => counts.others += 1,
             Worth::BadSignature => self.refuse(&checkpoint, line),
         }
     }
 
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, kept: FileCheckpoint) {
         self.by_stream
             .entry(kept.checkpoint.stream.clone())
             .or_default()
@@ -182,13 +183,13 @@ impl Checkpoints {
             .get_or_insert(Bad::at(What::BadSignature, named, why));
     }
 
-    /// Those of a stream.
-    pub fn of(&self, stream: &str) -> &[Kept] {
+    /// Returns the checkpoints of a stream.
+    pub fn of(&self, stream: &str) -> &[FileCheckpoint] {
         self.by_stream.get(stream).map_or(&[], Vec::as_slice)
     }
 
-    /// The last one of each stream.
-    pub fn last_ones(&self) -> impl Iterator<Item = &Kept> {
+    /// Returns the last checkpoint of each stream.
+    pub fn last_ones(&self) -> impl Iterator<Item = &FileCheckpoint> {
         self.by_stream.values().filter_map(|kept| kept.last())
     }
 }

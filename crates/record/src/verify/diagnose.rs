@@ -1,12 +1,15 @@
-//! What somebody did to a record that is not the one which should come next.
+//! Finds what was done to a record that is not the expected next one.
 //!
-//! It is asked once, of the first that does not fit, and may read all that follows. The rules, in their order:
+//! It runs once, for the first record that does not fit, and may read all that follows. The rules,
+//! in their order:
 //!
-//! 1. a record that fits behind the one *before* the last says that the last was put in between;
+//! 1. a record that fits behind the one *before* the last shows that the last was inserted;
 //! 2. a record that fits with another number, stream or kind was edited there;
 //! 3. a record with the right number was edited, unless the next has that number too and fits;
-//! 4. what is missing and comes later was reordered, unless this record comes again (a copy) or was never anywhere else;
-//! 5. what is missing for good was deleted, or between two streams or files is an undeclared gap.
+//! 4. what is missing and comes later was reordered, unless this record comes again (a copy) or was
+//!    never anywhere else;
+//! 5. what is missing and does not come later was deleted, or between two streams or files is an
+//!    undeclared gap.
 
 use super::files::{Item, LogReadError, Place, Source};
 use super::record::{At, Seen};
@@ -20,23 +23,24 @@ pub struct Case<'c> {
     pub before: Option<&'c Option<At>>,
     /// The last record that fits.
     pub last: Option<&'c (Box<Seen>, Place)>,
-    /// Whether a stream was met before.
+    /// Whether any stream was seen before.
     pub is_known: bool,
     /// Whether a file begins with this record.
     pub is_first: bool,
 }
 
-/// What was found in all that follows.
+/// What was found in the records that follow.
 #[derive(Debug, Default)]
 struct Later {
-    /// Of the very next record: whether it is the one that should have come, and whether it is the one after that.
+    /// Whether the very next record is the one that should have come, and whether it is the one
+    /// after that.
     is_next_due: bool,
     is_next_after: bool,
-    /// What should have come is somewhere.
+    /// The record that should have come is found later.
     is_missing_found: bool,
     /// This record comes again.
     is_again: bool,
-    /// The record behind which this one belongs is somewhere.
+    /// The record behind which this one belongs is found later.
     is_placed: bool,
 }
 
@@ -44,13 +48,13 @@ impl Case<'_> {
     /// Says what is wrong with a record that does not fit.
     ///
     /// # Errors
-    /// If what follows cannot be read.
+    /// If the records that follow cannot be read.
     pub fn of(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
         let bad = |what, why: String| Ok(Bad::at(what, Named::record(seen, place), why));
         if let (Some(before), Some((last, there))) = (self.before, self.last)
             && seen.follows(before.as_ref())
         {
-            let why = "it was put in here; the chain goes on from the record before it to the one behind it";
+            let why = "it was inserted here; the chain continues from the record before it to the one after it";
             return Ok(Bad::at(What::Inserted, Named::record(last, there), why));
         }
         if let Some(why) = self.restated(seen) {
@@ -64,12 +68,12 @@ impl Case<'_> {
             return if is_next_due {
                 bad(
                     What::Inserted,
-                    "it was put in before the record of that number".into(),
+                    "it was inserted before the record of that number".into(),
                 )
             } else if seen.fits(&at.head) {
                 bad(
                     What::Edited,
-                    "what it says of the record before is not so".into(),
+                    "what it says about the record before it is wrong".into(),
                 )
             } else {
                 bad(
@@ -83,10 +87,10 @@ impl Case<'_> {
         bad(what, why)
     }
 
-    /// Says what a place is that holds no record.
+    /// Says what is wrong with a place that holds no record.
     ///
     /// # Errors
-    /// If what follows cannot be read.
+    /// If the records that follow cannot be read.
     pub fn broken(&self, why: &str, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
         let is_next_due = rest.peek()?.is_some_and(|next| next.follows(self.at));
         let what = if is_next_due {
@@ -97,12 +101,13 @@ impl Case<'_> {
         Ok(Bad::at(what, Named::place(place), why))
     }
 
-    /// Whether the record fits with one part of its place as it should be.
+    /// Returns what was changed, if the record fits with one part of its position replaced by the
+    /// expected one.
     fn restated(&self, seen: &Seen) -> Option<String> {
         let Some(at) = self.at else {
             let other = seen.restated("stream", &seen.stream, seen.sequence)?;
             return other
-                .stands_alone()
+                .is_consistent()
                 .then(|| "its kind was changed; it was `stream`".into());
         };
         let fits = |other: Option<Seen>| other.is_some_and(|other| other.follows(Some(at)));
@@ -116,7 +121,7 @@ impl Case<'_> {
         is_number.then(|| format!("its number was changed; it was {number}"))
     }
 
-    /// Of the first record of all.
+    /// Diagnoses the first record of all.
     fn beginning(
         &self,
         seen: &Seen,
@@ -124,10 +129,10 @@ impl Case<'_> {
         rest: &mut Source,
     ) -> Result<Bad, LogReadError> {
         let bad = |what, why: &str| Ok(Bad::at(what, Named::record(seen, place), why));
-        let is_next_first = rest.peek()?.is_some_and(Seen::stands_alone);
+        let is_next_first = rest.peek()?.is_some_and(Seen::is_consistent);
         if seen.link().is_some() {
             return if is_next_first {
-                bad(What::Inserted, "it was put in before the first record")
+                bad(What::Inserted, "it was inserted before the first record")
             } else {
                 bad(
                     What::Edited,
@@ -139,10 +144,10 @@ impl Case<'_> {
         match () {
             () if later.is_missing_found && !later.is_again && later.is_placed => bad(
                 What::Reordered,
-                "it stands before the record with which its file began",
+                "it is before the record with which its file began",
             ),
             () if later.is_missing_found || is_next_first => {
-                bad(What::Inserted, "it was put in before the first record")
+                bad(What::Inserted, "it was inserted before the first record")
             }
             () if seen.sequence == 1 => bad(
                 What::Edited,
@@ -150,12 +155,12 @@ impl Case<'_> {
             ),
             () => bad(
                 What::Deleted,
-                "what was before it is missing: a file begins with a record of kind `stream`",
+                "the records before it are missing: a file begins with a record of kind `stream`",
             ),
         }
     }
 
-    /// Of a record with another number, or of another stream.
+    /// Diagnoses a record with another number, or of another stream.
     fn misplaced(&self, at: &At, seen: &Seen, later: &Later) -> (What, String) {
         let due = at.sequence.saturating_add(1);
         let is_same = seen.stream == at.stream;
@@ -164,7 +169,7 @@ impl Case<'_> {
         } else {
             self.is_known
         };
-        if !is_same && seen.link().is_some() && !seen.stands_alone() {
+        if !is_same && seen.link().is_some() && !seen.is_consistent() {
             let what = if later.is_next_due {
                 What::Inserted
             } else {
@@ -181,7 +186,7 @@ impl Case<'_> {
                 (
                     What::Reordered,
                     format!(
-                        "it stands where record {due} of stream {} should, which comes later",
+                        "it is at the place of record {due} of stream {}, which comes later",
                         at.stream
                     ),
                 )
@@ -216,7 +221,8 @@ impl Case<'_> {
         }
     }
 
-    /// Of a record that is right in itself and begins another stream, but not behind the last record.
+    /// Diagnoses a record that is right in itself and begins another stream, but not behind the
+    /// last record.
     fn unlinked(&self, at: &At, seen: &Seen) -> (What, String) {
         let At {
             stream, sequence, ..
@@ -235,7 +241,7 @@ impl Case<'_> {
         }
         if previous.stream != *stream {
             let why = format!(
-                "it goes on from record {} of stream {}, which is missing; what stands before it is record {sequence} of \
+                "it continues record {} of stream {}, which is missing; before it is record {sequence} of \
                  stream {stream}: is a file missing?",
                 previous.sequence, previous.stream
             );
@@ -260,13 +266,13 @@ impl Case<'_> {
             std::cmp::Ordering::Equal => (
                 What::Edited,
                 format!(
-                    "stream {stream} was written anew: it ended with another chain when this began"
+                    "stream {stream} was rewritten: it ended with another chain when this one began"
                 ),
             ),
         }
     }
 
-    /// Of a record before which others are missing for good.
+    /// Diagnoses a record before which others are missing.
     fn missing(&self, at: &At, seen: &Seen) -> (What, String) {
         let (what, hint) = if self.is_first {
             (What::UndeclaredGap, ": is a file missing?")
@@ -301,7 +307,7 @@ impl Case<'_> {
         let mut later = Later::default();
         let mut is_next = true;
         let previous = seen.link().and_then(|link| link.previous.as_ref());
-        // What cannot be read says nothing more.
+        // What cannot be read gives no further evidence.
         while let Ok(Some((item, ..))) = rest.step() {
             let Item::Record(other) = item else {
                 is_next = false;
@@ -323,7 +329,7 @@ impl Case<'_> {
         later
     }
 
-    /// Whether this is what should have come instead of `seen`.
+    /// Returns whether `other` is what should have come instead of `seen`.
     fn is_due(&self, seen: &Seen, other: &Seen) -> bool {
         let Some(at) = self.at else {
             return other.stream == seen.stream

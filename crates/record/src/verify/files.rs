@@ -1,6 +1,8 @@
-//! The files of a record, read one record after the other, in the order in which they were written.
+//! Reads the files of an audit log, one record after the other, in the order in which they were
+//! written.
 //!
-//! It judges no record. The rule: what is not a file of records at all is an error, while a damaged file is a finding.
+//! It judges no record. The rule: a file that holds no records at all is an error, while a damaged
+//! file is a finding.
 
 mod log_file;
 
@@ -12,47 +14,47 @@ use self::log_file::{Id, LogFile, open};
 pub use self::log_file::{Item, Place};
 use super::record::{At, Seen};
 
-/// Why files cannot be judged.
+/// Why files cannot be verified.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogReadError {
-    /// The system does not let it be read.
+    /// The system refuses to read it.
     #[error("cannot read `{}`: {problem}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         problem: io::Error,
     },
     /// It is a directory.
     #[error("`{}` is a directory; name the files in it, such as `{}/*`", .0.display(), .0.display())]
     Directory(PathBuf),
-    /// It holds something else.
-    #[error("`{}` is no audit log: no record as customs writes them, in JSON or protobuf, is in sight", .0.display())]
+    /// It is not a file of records.
+    #[error("`{}` is not an audit log: it holds no record in JSON or protobuf as customs writes them", .0.display())]
     NoLog(PathBuf),
     /// It holds checkpoints.
     #[error("`{}` is a checkpoint file; give it with --checkpoints", .0.display())]
     Checkpoints(PathBuf),
-    /// It was given as a checkpoint file, and holds something else.
-    #[error("`{}` is no checkpoint file: none of its lines is JSON; name what audit_log.checkpoint_file names", .0.display())]
+    /// It was given as a checkpoint file and is not one.
+    #[error("`{}` is not a checkpoint file: none of its lines is JSON; give the file that audit_log.checkpoint_file names", .0.display())]
     NoCheckpoints(PathBuf),
-    /// Another file has its name now, or none.
-    #[error("`{}` was moved while it was read, as a running server does that goes over to another file; run it again", .0.display())]
+    /// The path now names another file, or none.
+    #[error("`{}` was moved while it was read, as a running server does when it rotates its files; run the command again", .0.display())]
     Moved(PathBuf),
     /// It was given more than once, perhaps packed and unpacked.
     #[error("`{}` and `{}` begin with the same record; give one of them", .0.display(), .1.display())]
     Twice(PathBuf, PathBuf),
 }
 
-/// How many records of a file are looked at to tell its place among the others.
+/// The number of records of a file that are read to find its position among the others.
 const LOOKED_AT: usize = 3;
 
-/// A file that waits for its turn.
+/// A file that was not read yet, except for its beginning.
 struct Waiting {
     path: PathBuf,
     id: Id,
-    /// Kept open where it cannot be opened again.
+    /// The reader of a file that cannot be opened again.
     reader: Option<LogFile>,
     /// What it begins with.
     begun: Vec<(Item, Place)>,
@@ -82,7 +84,8 @@ impl Waiting {
         })
     }
 
-    /// The record that tells its place: the first, unless others that belong together say that it was put there.
+    /// Returns the record that determines its position: the first, unless others that belong
+    /// together show that it was inserted.
     fn seen(&self) -> Option<&Seen> {
         let pairs = self.records().zip(self.records().skip(1));
         let joined = pairs
@@ -91,7 +94,7 @@ impl Waiting {
         joined.map(|(one, _)| one).or_else(|| self.records().next())
     }
 
-    /// Whether both begin in the same way, as a file does and its copy.
+    /// Returns whether both begin in the same way, as a file and its copy do.
     fn is_copy_of(&self, other: &Waiting) -> bool {
         let begins = |file: &Waiting| {
             file.records()
@@ -106,13 +109,13 @@ impl Waiting {
                 .eq(other.records().map(Seen::at))
     }
 
-    /// The record behind which it says that it begins.
+    /// Returns the position that it claims to continue.
     fn previous(&self) -> Option<&At> {
         self.seen()?.link()?.previous.as_ref()
     }
 }
 
-/// Opens a file again that was looked at, behind what it begins with.
+/// Opens a file again, and skips the beginning that was already read.
 fn open_again(file: &Waiting) -> Result<LogFile, LogReadError> {
     let moved = || LogReadError::Moved(file.path.clone());
     let mut reader = match open(&file.path) {
@@ -129,7 +132,7 @@ fn open_again(file: &Waiting) -> Result<LogFile, LogReadError> {
     Ok(reader)
 }
 
-/// The place behind the last record of a file.
+/// Returns the position behind the last record of a file.
 fn last_of(file: &Waiting) -> Result<Option<At>, LogReadError> {
     let mut reader = open_again(file)?;
     let mut last = file.records().last().map(Seen::at);
@@ -145,31 +148,31 @@ fn last_of(file: &Waiting) -> Result<Option<At>, LogReadError> {
 pub struct Source {
     waiting: std::vec::IntoIter<Waiting>,
     current: Option<LogFile>,
-    /// What was read ahead.
+    /// Records that were read ahead.
     ahead: VecDeque<(Item, Place, bool)>,
-    /// The files that hold something, in their order.
+    /// The files that hold records, in their order.
     pub names: Vec<String>,
-    /// The files that hold nothing.
+    /// The empty files.
     pub empty: Vec<String>,
-    /// What else there is to know.
+    /// What else a reader should know.
     pub notes: Vec<String>,
 }
 
-/// Whether a path is that of a file's packed form, with what is added to the name.
+/// Returns whether a path is that of a file's packed form: the plain name plus `ending`.
 fn is_form_of(path: &Path, plain: &Path, ending: &str) -> bool {
     let mut name = plain.as_os_str().to_owned();
     name.push(ending);
     path.as_os_str() == name
 }
 
-/// Whether a file is the unfinished packed form of another one of these.
+/// Returns whether a file is the unfinished packed form of another of these files.
 fn is_half_packed(path: &Path, paths: &[PathBuf]) -> bool {
     paths
         .iter()
         .any(|plain| is_form_of(path, plain, ".gz.part"))
 }
 
-/// Each file once: where one is packed and the plain one is still there, that one.
+/// Returns each file once: if both the packed and the plain file are given, the plain one.
 fn without_copies(
     files: Vec<Waiting>,
     spare: &mut Vec<PathBuf>,
@@ -192,7 +195,7 @@ impl Source {
     /// Opens files, in any order.
     ///
     /// # Errors
-    /// Which of them cannot be judged.
+    /// If one of them cannot be verified.
     pub fn open(paths: &[PathBuf]) -> Result<Source, LogReadError> {
         let (mut waiting, mut empty) = (Vec::new(), Vec::new());
         let mut spare = Vec::new();
@@ -228,11 +231,11 @@ impl Source {
         })
     }
 
-    /// The same in the order in which each goes on from the last record of another, for files that a clock which was set
-    /// back has put out of order. None if they cannot be read twice.
+    /// Opens files in the order in which each continues from the last record of another, for files
+    /// that a clock which was set back has put out of order. `None` if they cannot be read twice.
     ///
     /// # Errors
-    /// Which of them cannot be judged.
+    /// If one of them cannot be verified.
     pub fn joined(paths: &[PathBuf]) -> Result<Option<Source>, LogReadError> {
         if !paths.iter().all(|path| path.is_file()) {
             return Ok(None);
@@ -267,10 +270,10 @@ impl Source {
         Ok(Some(source))
     }
 
-    /// The next record, where it stands, and whether its file begins with it.
+    /// Returns the next record, its place, and whether its file begins with it.
     ///
     /// # Errors
-    /// Which file cannot be read.
+    /// If a file cannot be read.
     pub fn step(&mut self) -> Result<Option<(Item, Place, bool)>, LogReadError> {
         loop {
             if let Some(ahead) = self.ahead.pop_front() {
@@ -294,10 +297,10 @@ impl Source {
         }
     }
 
-    /// What comes next, which is still to come.
+    /// Returns the next record without taking it.
     ///
     /// # Errors
-    /// Which file cannot be read.
+    /// If a file cannot be read.
     pub fn peek(&mut self) -> Result<Option<&Seen>, LogReadError> {
         if let Some(next) = self.step()? {
             self.ahead.push_front(next);
@@ -309,8 +312,8 @@ impl Source {
     }
 }
 
-/// Files in the order in which they were written: by the times at which they begin, and where that disagrees with what
-/// they say of one another, by that.
+/// Returns files in the order in which they were written: by the times at which they begin, or,
+/// where these disagree with the positions that the files claim to continue, by those positions.
 fn in_order(mut files: Vec<Waiting>) -> Vec<Waiting> {
     let time = |file: &Waiting| file.seen().map(|seen| seen.time.clone());
     files.sort_by_key(time);

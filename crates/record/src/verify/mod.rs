@@ -1,14 +1,18 @@
-//! Says whether a record is what was written: reads files from the first record to the last, and names the first thing
-//! that is wrong.
+//! Verifies that an audit log is what was written: reads files from the first record to the last,
+//! and names the first thing that is wrong.
 //!
-//! It changes nothing, and it trusts nothing that it reads but the keys it is given. The rules: bytes are taken as they
-//! are and never rendered again; files of any size are read in bounded memory; what no checkpoint that counts has sealed
-//! is unsealed, and never intact.
+//! It changes nothing, and it trusts only the keys that it is given. The rules: bytes are taken as
+//! they are and never rendered again; files of any size are read in bounded memory; records after
+//! the last checkpoint that counts are unsealed, never intact.
 //!
-//! [`files`] reads, [`record`] says what a record is, [`walk`] goes from one to the next, [`diagnose`] finds the word for
-//! the first that does not fit, [`checkpoints`] are the checkpoints that are kept elsewhere, and [`report`] is what was found.
+//! - [`files`] reads the files;
+//! - [`record`] says what a record is;
+//! - [`walk`] checks each record against the one before;
+//! - [`diagnose`] names what is wrong with the first record that does not fit;
+//! - [`checkpoints`] are those that are kept elsewhere;
+//! - [`report`] is the result.
 
-// Its parts speak to one another alone.
+// Only this module and its siblings use these.
 #[allow(missing_docs)]
 mod checkpoints;
 #[allow(missing_docs)]
@@ -29,30 +33,31 @@ use files::{LogReadError, Source};
 use report::{Bad, Outcome, Report};
 use walk::Walk;
 
-/// What is verified, and by what.
+/// What is verified, and with which keys.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct VerifyOptions {
     /// The files of one sink, in any order.
     pub files: Vec<PathBuf>,
     /// The checkpoint file.
     pub checkpoints: Option<PathBuf>,
-    /// The public keys; with none, signatures are not checked.
+    /// The public keys; without keys, signatures are not checked.
     pub keys: Vec<Verifier>,
 }
 
-/// Verifies a record.
+/// Verifies an audit log.
 ///
 /// # Errors
-/// Which file cannot be read, or is no record at all.
-pub fn verify(asked: &Asked) -> Result<Report, LogReadError> {
-    // The checkpoints first: a running server must not be able to seal more than what is read after them.
-    let checkpoints = asked
+/// If a file cannot be read or is not part of an audit log.
+pub fn verify(options: &VerifyOptions) -> Result<Report, LogReadError> {
+    // Checkpoints are read first: otherwise a running server could seal more records than are read
+    // here.
+    let checkpoints = options
         .checkpoints
         .as_deref()
-        .map(|path| Checkpoints::read(path, &asked.keys))
+        .map(|path| Checkpoints::read(path, &options.keys))
         .transpose()?
         .unwrap_or_default();
-    let (walk, source, bad) = walked(asked, &checkpoints)?;
+    let (walk, source, bad) = walked(options, &checkpoints)?;
     let bad = bad.or_else(|| checkpoints.bad.clone());
     let is_sealed = walk.records > 0
         && walk.unsealed == 0
@@ -65,13 +70,13 @@ pub fn verify(asked: &Asked) -> Result<Report, LogReadError> {
     };
     Ok(Report {
         outcome,
-        notes: notes(asked, &source, &checkpoints, &walk, outcome),
+        notes: notes(options, &source, &checkpoints, &walk, outcome),
         bad,
         streams: walk.streams(),
         records: walk.records,
         decisions: walk.decisions,
         declared_losses: walk.lost,
-        signatures_checked: !asked.keys.is_empty(),
+        signatures_checked: !options.keys.is_empty(),
         last_checkpoint: walk.last_checkpoint,
         unsealed_records: walk.unsealed,
         torn: walk.torn,
@@ -79,21 +84,22 @@ pub fn verify(asked: &Asked) -> Result<Report, LogReadError> {
     })
 }
 
-/// Walks over the files in the order of their times; if that goes wrong, in the order in which they are joined, where that
-/// is another one: a clock may have been set back, and what is joined says more than any clock.
+/// Reads the files in the order of their times. If that finds an error, reads them in the order in
+/// which they continue one another, if it differs: a clock may have been set back, and the links
+/// are more reliable than any clock.
 fn walked<'w>(
-    asked: &'w Asked,
+    options: &'w VerifyOptions,
     checkpoints: &'w Checkpoints,
 ) -> Result<(Walk<'w>, Source, Option<Bad>), LogReadError> {
-    let mut source = Source::open(&asked.files)?;
-    let mut walk = Walk::new(&asked.keys, checkpoints);
+    let mut source = Source::open(&options.files)?;
+    let mut walk = Walk::new(&options.keys, checkpoints);
     let bad = walk.run(&mut source)?;
     if bad.is_some()
         && source.names.len() > 1
-        && let Some(mut joined) = Source::joined(&asked.files)?
+        && let Some(mut joined) = Source::joined(&options.files)?
         && joined.names != source.names
     {
-        let mut again = Walk::new(&asked.keys, checkpoints);
+        let mut again = Walk::new(&options.keys, checkpoints);
         let bad_again = again.run(&mut joined)?;
         if bad_again.is_none() || again.records > walk.records {
             return Ok((again, joined, bad_again));
@@ -102,9 +108,9 @@ fn walked<'w>(
     Ok((walk, source, bad))
 }
 
-/// What else a reader should know.
+/// Returns what else a reader should know.
 fn notes(
-    asked: &Asked,
+    options: &VerifyOptions,
     source: &Source,
     checkpoints: &Checkpoints,
     walk: &Walk<'_>,
@@ -123,20 +129,20 @@ fn notes(
     }
     if walk.others() > 0 {
         notes.push(format!(
-            "{} checkpoints of the record are not signed by that key; they do not count",
+            "{} checkpoints of the audit log are not signed by that key; they do not count",
             walk.others()
         ));
     }
     if outcome == Outcome::Unsealed && walk.unsealed > 0 {
         notes.push(
-            "nothing is known to be wrong with the unsealed records, but they could have been cut or made anew: a running \
+            "nothing is known to be wrong with the unsealed records, but they could have been cut or rewritten: a running \
              server seals them with its next checkpoint; one that has ended was killed, or its end was cut off"
                 .into(),
         );
     }
-    if asked.keys.is_empty() {
+    if options.keys.is_empty() {
         notes.push(
-            "signatures were not checked: without --key, whoever can write the files could have made the chain anew"
+            "signatures were not checked: without --key, a process that can write the files could have rewritten the whole chain"
                 .into(),
         );
     }
@@ -144,8 +150,8 @@ fn notes(
         .last_checkpoint
         .as_ref()
         .is_some_and(|last| !last.is_final);
-    if outcome == Outcome::Intact && is_open && asked.checkpoints.is_none() {
-        notes.push("the last checkpoint is not final: what was cut off behind it shows only with --checkpoints".into());
+    if outcome == Outcome::Intact && is_open && options.checkpoints.is_none() {
+        notes.push("the last checkpoint is not final: records that were cut off after it are found only with --checkpoints".into());
     }
     notes
 }

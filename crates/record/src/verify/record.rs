@@ -1,7 +1,9 @@
-//! One record as it stands in a file: what it says of its place, and the very bytes that its chain covers.
+//! One record as it is in a file: its position in the stream, and the very bytes that its chain
+//! covers.
 //!
-//! It renders nothing and judges nothing. The rule: bytes are taken as they are, never made again from what they say; only
-//! to tell what somebody changed is a record tried with another number, and then the chain has to agree.
+//! It renders nothing and judges nothing. The rule: bytes are taken as they are, never rendered
+//! again from the decoded record. There is one exception: to find what was changed, a record is
+//! tried with another number, stream or kind, and then the chain has to agree.
 
 use prost::Message;
 use serde::Deserialize;
@@ -12,11 +14,11 @@ use crate::stream::Format;
 use crate::{json, proto, timestamp};
 use customs_engine::time::UnixNanos;
 
-/// How a record spells that somebody deleted the file before, or moved it.
+/// The word for a file before that another process deleted.
 const DELETED: &str = "deleted";
 const MOVED: &str = "moved";
 
-/// What stands before the 64 digits of the chain of a line.
+/// The bytes before the 64 digits of the chain of a line.
 const JSON_CHAIN: &str = ",\"chain\":\"";
 
 /// The same in a message: the tag of its last field and the length of the digits.
@@ -33,13 +35,13 @@ pub struct Seen {
     pub stream: String,
     pub sequence: u64,
     pub chain: Head,
-    /// What the chain covers.
+    /// The bytes that the chain covers.
     pub body: Vec<u8>,
     pub about: About,
     format: Format,
 }
 
-/// What the verifier has to know of a record beside its place.
+/// What the verifier needs of a record besides its position.
 #[derive(Clone, Debug)]
 pub enum About {
     Decision,
@@ -49,20 +51,20 @@ pub enum About {
     Other,
 }
 
-/// What the first record of a stream, or of a file, is joined to.
+/// The record before the first record of a stream or of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     pub sink: String,
     pub filter: String,
     pub previous: Option<At>,
     pub torn_bytes: u64,
-    /// Somebody deleted the file before while it was written.
+    /// Another process deleted the file before while it was written.
     pub is_before_deleted: bool,
-    /// Somebody moved it.
+    /// Another process moved it.
     pub is_before_moved: bool,
 }
 
-/// A place behind a record.
+/// A position behind a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct At {
     pub stream: String,
@@ -70,7 +72,7 @@ pub struct At {
     pub head: Head,
 }
 
-/// What a checkpoint says.
+/// The content of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     pub time: String,
@@ -80,11 +82,11 @@ pub struct Checkpoint {
     pub is_final: bool,
     pub key: String,
     pub signature: String,
-    /// The sink whose stream it is, where a checkpoint file says so.
+    /// The sink whose stream it covers, if a checkpoint file says so.
     pub sink: String,
 }
 
-/// The fields of a line that are looked at, where its beginning does not say enough.
+/// The fields of a line that are read if its beginning does not say enough.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Line {
@@ -117,7 +119,7 @@ struct LostLine {
     events: Number,
 }
 
-/// A number of 64 bits, which is text in JSON.
+/// A 64-bit number, which is text in JSON.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(try_from = "String")]
 struct Number(u64);
@@ -131,7 +133,8 @@ impl TryFrom<String> for Number {
 }
 
 impl Seen {
-    /// Reads a line without its line feed, or a message without its length; none if it is no record.
+    /// Reads a line without its line feed, or a message without its length; `None` if it is not a
+    /// record.
     pub fn read(format: Format, bytes: &[u8]) -> Option<Seen> {
         match format {
             Format::Json => read_line(bytes),
@@ -139,7 +142,7 @@ impl Seen {
         }
     }
 
-    /// The place behind it.
+    /// Returns the position behind it.
     pub fn at(&self) -> At {
         At {
             stream: self.stream.clone(),
@@ -148,12 +151,12 @@ impl Seen {
         }
     }
 
-    /// Whether its chain follows from that one.
+    /// Returns whether its chain follows from that one.
     pub fn fits(&self, head: &Head) -> bool {
         head.then(&self.body) == self.chain
     }
 
-    /// What it is joined to, if it is the first record of a stream or of a file.
+    /// Returns its link to the record before, if it is the first record of a stream or of a file.
     pub fn link(&self) -> Option<&Link> {
         match &self.about {
             About::Stream(link) => Some(link),
@@ -161,9 +164,9 @@ impl Seen {
         }
     }
 
-    /// Whether it is the first record of a stream or of a file and agrees with itself: its number and its chain follow
-    /// from what it says was before.
-    pub fn stands_alone(&self) -> bool {
+    /// Returns whether it is the first record of a stream or of a file and consistent in itself:
+    /// its number and its chain follow from the link that it declares.
+    pub fn is_consistent(&self) -> bool {
         let Some(link) = self.link() else {
             return false;
         };
@@ -177,10 +180,10 @@ impl Seen {
         self.sequence == number && self.fits(&head)
     }
 
-    /// Whether it is what comes next.
+    /// Returns whether it is the next record.
     pub fn follows(&self, at: Option<&At>) -> bool {
         let Some(at) = at else {
-            return self.stands_alone();
+            return self.is_consistent();
         };
         let number = if self.stream == at.stream {
             at.sequence.checked_add(1)
@@ -194,7 +197,7 @@ impl Seen {
         is_joined && Some(self.sequence) == number && self.fits(&at.head)
     }
 
-    /// The record as it would be with another kind, stream or number.
+    /// Returns the record as it would be with another kind, stream or number.
     pub fn restated(&self, kind: &str, stream: &str, sequence: u64) -> Option<Seen> {
         let old = numbering(self.format, &self.kind, &self.stream, self.sequence);
         let at = self
@@ -224,8 +227,8 @@ impl Seen {
     }
 }
 
-/// Whether the bytes of an unfinished record hold a whole one, which follows from this head: then they are no rest of a
-/// write that broke off, but a record with a damaged end or length.
+/// Returns whether the bytes of an unfinished record hold a whole one that follows from this head.
+/// If so, they are not the rest of an interrupted write, but a record with a damaged end or length.
 pub fn is_whole(format: Format, rest: &[u8], head: Option<&Head>) -> bool {
     let Some((body, chain, end)) = chain_within(format, rest) else {
         return false;
@@ -239,7 +242,7 @@ pub fn is_whole(format: Format, rest: &[u8], head: Option<&Head>) -> bool {
     }
 }
 
-/// The first chain in these bytes: what stands before it, what it says, and where it ends.
+/// Finds the first chain in these bytes: the bytes before it, its value, and where it ends.
 fn chain_within(format: Format, bytes: &[u8]) -> Option<(&[u8], Head, usize)> {
     let (mark, after) = match format {
         Format::Json => (JSON_CHAIN.as_bytes(), 2),
@@ -254,10 +257,11 @@ fn chain_within(format: Format, bytes: &[u8]) -> Option<(&[u8], Head, usize)> {
     (bytes.len() >= end).then_some((bytes.get(..at)?, head, end))
 }
 
-/// Which format a file seems to have, by how it begins; none if no record is in sight.
+/// Recognises the format of a file by its beginning; `None` if it holds no record.
 pub fn format_of(beginning: &[u8]) -> Option<Format> {
     let json = chain_within(Format::Json, beginning).map(|(body, ..)| body);
-    // A message may hold text that looks like a line; a line holds nothing that looks like a message.
+    // A message may hold text that looks like a line; a line holds nothing that looks like a
+    // message.
     match (
         chain_within(Format::Protobuf, json.unwrap_or(beginning)),
         json,
@@ -268,7 +272,7 @@ pub fn format_of(beginning: &[u8]) -> Option<Format> {
     }
 }
 
-/// The same of a file that has not even one whole record.
+/// Recognises the format of a file without a single whole record.
 fn format_of_torn(beginning: &[u8]) -> Option<Format> {
     let first = b"{\"time\":\"";
     if beginning.starts_with(first) || first.starts_with(beginning) {
@@ -282,7 +286,7 @@ fn format_of_torn(beginning: &[u8]) -> Option<Format> {
 }
 
 impl Checkpoint {
-    /// Reads a line of a checkpoint file; none if it is something else.
+    /// Reads a line of a checkpoint file; `None` if it is something else.
     pub fn read(line: &[u8]) -> Option<Checkpoint> {
         let line: Line = serde_json::from_slice(line).ok()?;
         let checkpoint = (line.kind == "checkpoint").then(|| line.checkpoint())?;
@@ -330,7 +334,7 @@ impl Line {
     }
 }
 
-/// `Some(None)` where nothing was before, none where it makes no sense.
+/// Returns `Some(None)` if there is no record before, and `None` if the fields are inconsistent.
 fn previous(stream: &str, sequence: u64, chain: &str) -> Option<Option<At>> {
     if stream.is_empty() {
         return (sequence == 0 && chain.is_empty()).then_some(None);
@@ -349,7 +353,7 @@ fn is_time(text: &str) -> bool {
             .all(|c| matches!(c, b'0'..=b'9' | b'T' | b'Z' | b':' | b'.' | b'-'))
 }
 
-/// What a record says of its place, as it is written.
+/// Renders the fields of a record's position, as they are written.
 fn numbering(format: Format, kind: &str, stream: &str, sequence: u64) -> Vec<u8> {
     match format {
         Format::Json => {

@@ -1,6 +1,6 @@
-//! What a verification found, as values and as one JSON document.
+//! The result of a verification, as values and as one JSON document.
 //!
-//! It judges nothing. The rule: what is bad is named by one word of a closed list, with its place.
+//! It judges nothing. The rule: each finding has one word of a closed list, and its place.
 
 use serde::Serialize;
 
@@ -18,24 +18,24 @@ pub enum What {
     Deleted,
     /// A record was added.
     Inserted,
-    /// A record stands in another place.
+    /// A record is in another place.
     Reordered,
     /// Records are missing at the end.
     Truncated,
-    /// A record is unfinished in the middle of all.
+    /// A record is unfinished, and others follow it.
     Torn,
     /// Records are missing between two streams or two files.
     UndeclaredGap,
-    /// A chain begins where one should go on.
+    /// A new chain begins where one should continue.
     NewChain,
-    /// A checkpoint's signature is not its key's.
+    /// A checkpoint's signature was not made by its key.
     BadSignature,
     /// The records are not those that a checkpoint sealed.
     CheckpointMismatch,
 }
 
 impl What {
-    /// The word for people.
+    /// Returns the word in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             What::Edited => "edited",
@@ -52,7 +52,7 @@ impl What {
     }
 }
 
-/// A record as it is named to people.
+/// A record as reports name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Named {
@@ -71,7 +71,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// A place that holds no readable record.
+    /// Names a place that holds no readable record.
     pub fn place(place: &Place) -> Named {
         let Place { file, number, unit } = place;
         Named {
@@ -82,9 +82,9 @@ impl Named {
         }
     }
 
-    /// A record in its place.
+    /// Names a record at its place.
     pub fn record(seen: &Seen, place: &Place) -> Named {
-        // What a record says is shown to people, whatever somebody made of it.
+        // The text of a record is printed to a terminal, and may have been manipulated.
         let shown = |text: &str| printable::line(text).into_owned();
         let (stream, time) = (shown(&seen.stream), shown(&seen.time));
         Named {
@@ -102,7 +102,7 @@ impl Named {
 pub struct Bad {
     /// The word for it.
     pub what: What,
-    /// Where.
+    /// Its place.
     #[serde(flatten)]
     pub named: Named,
     /// What is wrong, in words.
@@ -110,7 +110,7 @@ pub struct Bad {
 }
 
 impl Bad {
-    /// Something wrong at a record.
+    /// Reports that something is wrong at a record.
     pub fn at(what: What, named: Named, why: impl Into<String>) -> Bad {
         Bad {
             what,
@@ -120,15 +120,15 @@ impl Bad {
     }
 }
 
-/// Whether the record can be trusted.
+/// Whether the audit log can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// Up to its last record.
     Intact,
-    /// No.
+    /// Something is wrong.
     Bad,
-    /// As far as it is sealed; there is more.
+    /// Intact as far as it is sealed; more records follow.
     Unsealed,
 }
 
@@ -136,9 +136,9 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Declared {
-    /// How many records say so.
+    /// How many records declare losses.
     pub gaps: u64,
-    /// Records that were lost.
+    /// How many records were lost.
     pub records: u64,
     /// Decisions among them.
     pub decisions: u64,
@@ -152,37 +152,37 @@ pub struct Last {
     pub time: String,
     /// The stream that it seals.
     pub stream: String,
-    /// Up to which record.
+    /// The number of records that it covers.
     pub records: u64,
     /// Whether its stream ended in order with it.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// The key that it names; empty if it is not signed.
+    /// The id of the key that it names; empty if it is not signed.
     pub key: String,
     /// The file that holds it.
     pub file: String,
 }
 
-/// An unfinished record at the end of all.
+/// An unfinished record at the end of the last file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tail {
     /// The file.
     pub file: String,
-    /// How many bytes of it there are.
+    /// The number of its bytes that are there.
     pub bytes: u64,
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// In a word.
+    /// The outcome, in a word.
     pub outcome: Outcome,
     /// The first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bad: Option<Bad>,
-    /// The files that hold something, in the order in which they were written.
+    /// The files that hold records, in the order in which they were written.
     pub files: Vec<String>,
     /// How many streams were read.
     pub streams: usize,
@@ -190,18 +190,18 @@ pub struct Report {
     pub records: u64,
     /// How many of them are decisions.
     pub decisions: u64,
-    /// What they declare as lost.
+    /// The losses that they declare.
     pub declared_losses: Declared,
     /// Whether signatures were checked.
     pub signatures_checked: bool,
     /// The last checkpoint that counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_checkpoint: Option<Last>,
-    /// How many records lie after it.
+    /// How many records follow it.
     pub unsealed_records: u64,
     /// The unfinished record at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub torn: Option<Tail>,
-    /// What else there is to know.
+    /// What else a reader should know.
     pub notes: Vec<String>,
 }

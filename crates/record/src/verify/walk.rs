@@ -1,12 +1,12 @@
-//! The walk over all records: each must follow from the one before, and every checkpoint must agree with where the chain
-//! stands.
+//! Walks over all records: each must follow from the one before, and every checkpoint must agree
+//! with the chain.
 //!
-//! It stops at the first thing that is wrong and asks [`diagnose`](super::diagnose) what it is. The rule: what lies behind
-//! the last checkpoint that counts is never called intact.
+//! It stops at the first thing that is wrong and asks [`diagnose`](super::diagnose) what it is. The
+//! rule: records after the last checkpoint that counts are never called intact.
 
 use std::collections::BTreeSet;
 
-use super::checkpoints::{Checkpoints, Kept, Worth, worth};
+use super::checkpoints::{Checkpoints, FileCheckpoint, Worth, worth};
 use super::diagnose::Case;
 use super::files::{Item, LogReadError, Place, Source};
 use super::record::{About, At, Checkpoint, Link, Seen, is_whole};
@@ -14,11 +14,11 @@ use super::report::{Bad, Declared, Last, Named, Tail, What};
 use crate::signing::Verifier;
 use customs_policy::printable;
 
-/// Where the walk stands, and what it has met.
+/// The position of the walk, and what it has seen.
 pub struct Walk<'w> {
     keys: &'w [Verifier],
     checkpoints: &'w Checkpoints,
-    /// Behind the last record, and behind the one before.
+    /// The position behind the last record, and behind the one before.
     at: Option<At>,
     before: Option<Option<At>>,
     last: Option<(Box<Seen>, Place)>,
@@ -29,7 +29,7 @@ pub struct Walk<'w> {
     met: BTreeSet<String>,
     sink: String,
     others: u64,
-    /// A file that the record itself says was deleted.
+    /// A file that the audit log itself says was deleted.
     deleted: Option<Bad>,
     pub records: u64,
     pub decisions: u64,
@@ -41,7 +41,7 @@ pub struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    /// A walk that has met nothing.
+    /// Creates a walk that has seen nothing.
     pub fn new(keys: &'w [Verifier], checkpoints: &'w Checkpoints) -> Walk<'w> {
         Walk {
             keys,
@@ -65,15 +65,15 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// How many streams were met.
+    /// Returns how many streams were seen.
     pub fn streams(&self) -> usize {
         self.met.len()
     }
 
-    /// Walks over everything; the first thing that is wrong, if any.
+    /// Walks over all records and returns the first thing that is wrong.
     ///
     /// # Errors
-    /// Which file cannot be read.
+    /// If a file cannot be read.
     pub fn run(&mut self, source: &mut Source) -> Result<Option<Bad>, LogReadError> {
         while let Some((item, place, is_first)) = source.step()? {
             let bad = match item {
@@ -95,7 +95,7 @@ impl<'w> Walk<'w> {
                     Some(Bad::at(What::Edited, Named::place(&place), why))
                 }
                 Item::CutShort => {
-                    let why = "the packed file ends too early; what it held behind this is missing";
+                    let why = "the packed file ends too early; what it held after this is missing";
                     Some(Bad::at(What::Truncated, Named::place(&place), why))
                 }
             };
@@ -141,7 +141,7 @@ impl<'w> Walk<'w> {
         let is_same = self.at.as_ref().is_some_and(|at| at.stream == seen.stream);
         if self.is_final && is_same {
             let why =
-                "the checkpoint before it is the last of its stream: nothing was written behind it";
+                "the checkpoint before it is the last of its stream: nothing was written after it";
             return Ok(Some(Bad::at(
                 What::Inserted,
                 Named::record(&seen, place),
@@ -159,11 +159,10 @@ impl<'w> Walk<'w> {
             self.last = Some((seen, place.clone()));
             return Ok(None);
         };
-        // Where it was put in before the record that was sealed, that one comes next.
+        // If the record was inserted before the one that was sealed, that one comes next.
         let before = self.before.as_ref().and_then(Option::as_ref);
         let is_put_in = before.is_some() && rest.peek()?.is_some_and(|next| next.follows(before));
-        let why =
-            "it was put in here; the chain goes on from the record before it to the one behind it";
+        let why = "it was inserted here; the chain continues from the record before it to the one after it";
         Ok(Some(if is_put_in {
             Bad::at(What::Inserted, Named::record(&seen, place), why)
         } else {
@@ -185,10 +184,10 @@ impl<'w> Walk<'w> {
                     stream, sequence, ..
                 } = previous;
                 self.notes.push(format!(
-                    "the first file goes on from record {sequence} of stream {stream}, which is not given"
+                    "the first file continues from record {sequence} of stream {stream}, which is not given"
                 ));
-                // What was sealed before cannot be looked at.
-                let is_before = |kept: &&Kept| kept.checkpoint.records < seen.sequence;
+                // The records that earlier checkpoints cover are not given.
+                let is_before = |kept: &&FileCheckpoint| kept.checkpoint.records < seen.sequence;
                 self.passed = self
                     .checkpoints
                     .of(&seen.stream)
@@ -212,8 +211,9 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// If the first file of all says that somebody took the one before away while customs wrote to it: a file that was
-    /// deleted is missed for good, and the record itself says so. The walk goes on, since what follows may be right.
+    /// Handles a first file that says that another process moved or deleted the file before while
+    /// customs wrote to it. A deleted file is missing, and the audit log itself says so. The walk
+    /// continues, since the records that follow may be right.
     fn note_cut(&mut self, seen: &Seen, link: &Link, place: &Place) {
         let (None, Some(previous)) = (&self.at, &link.previous) else {
             return;
@@ -223,22 +223,22 @@ impl<'w> Walk<'w> {
         } = previous;
         if link.is_before_deleted {
             let why = format!(
-                "somebody deleted the file before while customs wrote to it: the records up to number {sequence} of stream \
+                "another process deleted the file before while customs wrote to it: the records up to number {sequence} of stream \
                  {stream} that it held are gone"
             );
             self.deleted = Some(Bad::at(What::Deleted, Named::record(seen, place), why));
         } else if link.is_before_moved {
             self.notes.push(
-                "the file before was moved by somebody else while customs wrote to it; give it as well, it is a part of the record"
+                "another process moved the file before while customs wrote to it; give that file as well, it is part of the audit log"
                     .into(),
             );
         }
     }
 
-    /// An intact record of some of the decisions must not be taken for one of all.
+    /// Notes the filter: a log of some decisions must not be taken for one of all.
     fn note_filter(&mut self, filter: &str) {
         let note = format!(
-            "the record holds what the filter `{}` lets through, and no more",
+            "the audit log holds only what the filter `{}` lets through",
             printable::line(filter)
         );
         if filter != "all" && !self.notes.contains(&note) {
@@ -246,12 +246,12 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// If the record is a checkpoint of its own stream: whether it agrees.
+    /// Checks a checkpoint of the record's own stream.
     fn checkpoint_here(&mut self, seen: &Seen, place: &Place) -> Option<Bad> {
         let About::Checkpoint(checkpoint) = &seen.about else {
             return None;
         };
-        // One of another stream is told here as well, and is that one's business.
+        // A checkpoint of another stream may be copied here; it is checked in its own stream.
         if checkpoint.stream != seen.stream {
             return None;
         }
@@ -268,7 +268,7 @@ impl<'w> Walk<'w> {
         let before = self.before.as_ref()?.as_ref()?;
         if checkpoint.records != before.sequence || checkpoint.head != before.head.hex().as_str() {
             let why = format!(
-                "the chain stood elsewhere when this checkpoint was made: {}",
+                "the chain was different when this checkpoint was made: {}",
                 self.range(seen.sequence)
             );
             return Some(Bad::at(What::CheckpointMismatch, named, why));
@@ -283,10 +283,10 @@ impl<'w> Walk<'w> {
         None
     }
 
-    /// Whether what the checkpoint file says of this place agrees.
+    /// Checks the record against the checkpoints of the checkpoint file.
     fn sealed_elsewhere(&mut self, seen: &Seen, place: &Place) -> Option<Bad> {
         let kept = self.checkpoints.of(&seen.stream);
-        while let Some(Kept { checkpoint, line }) = kept
+        while let Some(FileCheckpoint { checkpoint, line }) = kept
             .get(self.passed)
             .filter(|k| k.checkpoint.records <= seen.sequence)
         {
@@ -296,7 +296,7 @@ impl<'w> Walk<'w> {
                     &self.checkpoints.file,
                 );
                 let why = format!(
-                    "line {line} of {file} says that the chain stood elsewhere here: {range}"
+                    "line {line} of {file} says that the chain was different here: {range}"
                 );
                 return Some(Bad::at(
                     What::CheckpointMismatch,
@@ -311,7 +311,7 @@ impl<'w> Walk<'w> {
         None
     }
 
-    /// The records between the last good checkpoint and this one.
+    /// Names the records between the last good checkpoint and this one.
     fn range(&self, checkpoint: u64) -> String {
         let stream = self.at.as_ref().map_or("", |at| &at.stream);
         let good = self
@@ -325,12 +325,12 @@ impl<'w> Walk<'w> {
         )
     }
 
-    /// Of a stream that goes on no more: whether it is as long as the checkpoint file says.
+    /// Checks that a stream which ended is as long as the checkpoint file says.
     fn stream_ends(&self) -> Option<Bad> {
         let At {
             stream, sequence, ..
         } = self.at.as_ref()?;
-        let Kept { checkpoint, line } = self.checkpoints.of(stream).last()?;
+        let FileCheckpoint { checkpoint, line } = self.checkpoints.of(stream).last()?;
         // The checkpoint itself is a record of the stream, too.
         let records = checkpoint.records.saturating_add(1);
         let (named, file) = (self.last_named()?, &self.checkpoints.file);
@@ -357,12 +357,12 @@ impl<'w> Walk<'w> {
         })
     }
 
-    /// At the end of all: whether the checkpoint file knows of streams that should be here.
+    /// Checks at the end whether the checkpoint file has later streams that should be here.
     fn later_streams(&mut self) -> Option<Bad> {
         let last = self.last_named();
         let time = last.as_ref().map_or("", |last| &last.time);
-        // Lines are appended, so that what is later stands below, even where a clock was set back. Times serve where
-        // the checkpoint file knows none of these streams.
+        // Lines are appended, so later ones are further down, even if a clock was set back. If the
+        // checkpoint file has none of these streams, times decide.
         let met = self
             .met
             .iter()
@@ -376,7 +376,7 @@ impl<'w> Walk<'w> {
             .max();
         let is_before = |line: u64, moment: &str| met.map_or(moment < time, |met| line < met);
         let mut elsewhere = 0;
-        for Kept { checkpoint, line } in self.checkpoints.last_ones() {
+        for FileCheckpoint { checkpoint, line } in self.checkpoints.last_ones() {
             let Checkpoint {
                 stream,
                 records,
@@ -386,7 +386,8 @@ impl<'w> Walk<'w> {
             if self.met.contains(stream) || is_before(*line, &checkpoint.time) {
                 continue;
             }
-            // Several sinks may tell the same file, so that a stream may be none of these.
+            // Several sinks may use the same checkpoint file, so a stream may belong to another
+            // sink.
             if last.is_some() && *sink != self.sink {
                 elsewhere += 1;
                 continue;
@@ -394,7 +395,7 @@ impl<'w> Walk<'w> {
             let named = last.clone().unwrap_or_default();
             let stream = printable::line(stream);
             let why = format!(
-                "nothing is left behind it of a later stream, {stream}: line {line} of {} says that it had {records} records; \
+                "nothing is left after it of a later stream, {stream}: line {line} of {} says that it had {records} records; \
                  is a file missing?",
                 self.checkpoints.file
             );
@@ -403,13 +404,14 @@ impl<'w> Walk<'w> {
         if elsewhere > 0 {
             let file = &self.checkpoints.file;
             self.notes.push(format!(
-                "{file} tells of {elsewhere} later streams of other sinks, which are not given"
+                "{file} lists {elsewhere} later streams of other sinks, which are not given"
             ));
         }
         None
     }
 
-    /// Of a file that ends in the middle of a record: the last one may, if its writer was killed.
+    /// Handles a file that ends in the middle of a record. Only the last file may, if its writer
+    /// was killed.
     fn unfinished(
         &mut self,
         bytes: u64,
@@ -436,7 +438,7 @@ impl<'w> Walk<'w> {
         Ok(None)
     }
 
-    /// How many checkpoints of the record do not count.
+    /// Returns how many checkpoints of the audit log do not count.
     pub fn others(&self) -> u64 {
         self.others
     }

@@ -1,5 +1,5 @@
-//! What a check costs at most, in counted steps: whatever a client sends, it costs what it takes to
-//! read it and to ask the rules about it, and never the product of both.
+//! The most that a check costs, in counted steps: whatever a client sends, a check costs what it
+//! takes to read the request and to ask the rules about it, and never the product of both.
 
 #![allow(
     clippy::unwrap_used,
@@ -82,8 +82,8 @@ fn work(snapshot: &Snapshot, principal: &str, sent: &Sent, headers: &dyn Headers
     counted(work).1
 }
 
-/// A step takes some nanoseconds: a comparison mostly fewer than 10, a rule that is asked fewer
-/// than 50. So many stay below a millisecond.
+/// A step takes some nanoseconds: a comparison mostly fewer than 10, the evaluation of a rule fewer
+/// than 50. This many steps stay below a millisecond.
 const MOST: usize = 60_000;
 
 #[test]
@@ -123,11 +123,11 @@ fn rules_about_other_hosts_cost_a_check_nothing() {
     }
 }
 
-/// Headers that count how often they are asked for.
+/// Headers that count their reads.
 #[derive(Debug)]
-struct Asked<'h>(&'h Vec<(String, String)>, Cell<usize>);
+struct CountedHeaders<'h>(&'h Vec<(String, String)>, Cell<usize>);
 
-impl Headers for Asked<'_> {
+impl Headers for CountedHeaders<'_> {
     fn visit<'s>(&'s self, name: &str, each: &mut dyn FnMut(Cow<'s, str>)) {
         self.1.set(self.1.get() + 1);
         self.0.visit(name, each);
@@ -152,14 +152,14 @@ fn headers_are_read_as_often_for_a_thousand_rules_as_for_one() {
     ];
     for (name, sent) in &requests() {
         let [first, more, names] = [0, 1, 2].map(|at| {
-            let asked = Asked(&sent.headers, Cell::new(0));
+            let counted = CountedHeaders(&sent.headers, Cell::new(0));
             work(
                 &sets[at],
                 "spiffe://cluster.local/ns/web/sa/app",
                 sent,
-                &asked,
+                &counted,
             );
-            asked.1.get()
+            counted.1.get()
         });
         assert_eq!(first, more, "{name}");
         assert!(names <= first + 1, "{name}: {names} {first}");

@@ -1,4 +1,5 @@
-//! Policy sets that ask much of a check: many patterns of one header, of many, and of paths.
+//! Policy sets that make a check expensive: many patterns of one header, of many headers, and of
+//! paths.
 
 const HEADS: [&str; 2] = [
     "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: NAME, namespace: istio-system}\n",
@@ -19,10 +20,10 @@ fn egress(name: &str, spec: &str) -> String {
     )
 }
 
-/// As many rules as Istio takes in one policy.
+/// The number of rules that Istio accepts in one policy.
 const OF_POLICY: usize = 500;
 
-/// Policies of rules about headers of one host, with patterns of every kind.
+/// Policies with rules about headers of one host, with patterns of every kind.
 pub fn header_policies(
     action: &str,
     count: usize,
@@ -43,7 +44,7 @@ pub fn header_policies(
     )
 }
 
-/// The same with patterns that have commas, of every number that is compared and of one more.
+/// The same with patterns that contain commas: as many as are compared, and one more.
 fn comma_policies(action: &str, count: usize) -> Vec<String> {
     policies_of(
         action,

@@ -1,4 +1,4 @@
-//! Requests that are made to cost much: long paths, many headers, many values.
+//! Requests that are made to be expensive: long paths, many headers, many values.
 
 use customs_engine::request::CLIENT_CERTIFICATE;
 

@@ -8,7 +8,7 @@ use crate::app::{BAD_SETTING, FAILED};
 use customs_policy::printable;
 use customs_record::signing::Verifier;
 use customs_record::verify::report::{Bad, Last, Outcome, Report};
-use customs_record::verify::{Asked, verify};
+use customs_record::verify::{VerifyOptions, verify};
 
 /// The audit log is intact up to its last checkpoint, and has records after it.
 const UNSEALED: u8 = 3;
@@ -26,7 +26,7 @@ pub fn run(args: VerifyArgs) -> ExitCode {
         .map(|path| Verifier::read(path))
         .collect::<Result<Vec<_>, _>>();
     let answer = keys.map_err(|why| why.to_string()).and_then(|keys| {
-        verify(&Asked {
+        verify(&VerifyOptions {
             files,
             checkpoints,
             keys,

@@ -1,9 +1,11 @@
 //! A pipe, or a device.
 //!
-//! It is neither locked nor closed for another file, and nothing is read from it. The rules:
+//! It is never locked and never rotated, and nothing is read from it. The rules:
 //!
-//! - A pipe that nobody reads takes nothing: that is an error, now and at every further try, until somebody does.
-//! - It is held open when its reader goes. So what it holds is there for the next reader, and the bytes go on behind it.
+//! - A pipe without a reader takes nothing: that is an error, now and at every further try, until a
+//!   process reads it.
+//! - It is held open when its reader goes. So what it holds is there for the next reader, and the
+//!   bytes continue behind it.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,11 +16,11 @@ use rustix::io::Errno;
 
 use super::{FileSinkError, Id, append};
 
-/// A file that is no regular one.
+/// A file that is not a regular file.
 #[derive(Debug)]
 pub(super) struct Pipe {
     path: PathBuf,
-    /// `None` for a pipe that nobody read when it was opened last.
+    /// `None` for a pipe that had no reader when it was opened last.
     file: Option<File>,
 }
 
@@ -47,7 +49,7 @@ impl Pipe {
             Err(problem) if problem.kind() == io::ErrorKind::BrokenPipe => problem,
             taken => return taken,
         };
-        // A pipe of that name that is another one has other readers.
+        // Another pipe of that name has other readers.
         let held = file.metadata().map(Id::from).ok();
         if fs::metadata(&self.path).map(Id::from).ok() != held {
             self.file = None;
@@ -71,7 +73,7 @@ fn reopen(path: &Path) -> io::Result<File> {
     })
 }
 
-/// Whether the system says that nobody has the other end of a pipe.
+/// Returns whether an error means that a pipe has no reader.
 fn is_unread(problem: &io::Error) -> bool {
     problem.raw_os_error() == Some(Errno::NXIO.raw_os_error())
 }
@@ -130,7 +132,7 @@ mod tests {
         got
     }
 
-    /// Writes until the sink takes no more, and says how far it came and why.
+    /// Writes until the sink takes no more; returns how far it came and why it stopped.
     fn fill(sink: &mut FileSink, bytes: &[u8]) -> (usize, io::Error) {
         let mut taken = 0;
         loop {
@@ -218,8 +220,11 @@ mod tests {
     fn a_pipe_is_neither_turned_nor_read_nor_replaced_by_a_file() {
         let (_directory, path) = pipe();
         let mut sink = sink(&path);
-        assert_eq!((sink.left(), sink.room()), (Default::default(), usize::MAX));
-        assert!(!sink.turn(UnixNanos(i128::MAX)).unwrap());
+        assert_eq!(
+            (sink.resume_point(), sink.room()),
+            (Default::default(), usize::MAX)
+        );
+        assert!(!sink.rotate_if_due(UnixNanos(i128::MAX)).unwrap());
         sink.sync().unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(
@@ -237,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_device_is_told_as_full() {
+    fn a_full_device_is_reported_as_full() {
         let mut sink = sink(Path::new("/dev/full"));
         assert_eq!(
             sink.write(b"one\n").unwrap_err().kind(),

@@ -1,10 +1,13 @@
-//! Finds the last whole record of a file that was written earlier, so that what follows goes on from it.
+//! Finds the last whole record of an existing file, so that the stream continues from it.
 //!
-//! It changes nothing, and it does not verify: a record whose chain is wrong is still the last one. The rules:
+//! It changes nothing, and it does not verify: a record with a wrong chain is still the last one.
+//! The rules:
 //!
-//! - What lies behind the last whole record is a torn one if it can be: it begins as ours do, or is nothing but the zero
-//!   bytes that a disk leaves after a power failure. Everything else is refused and stays as it is.
-//! - Whole records that are not ours, or are too old to have a chain, are gone on behind; there is just no position.
+//! - The bytes after the last whole record count as a torn record if they can be one: they begin as
+//!   records of customs do, or they are only the zero bytes that a disk leaves after a power
+//!   failure. Anything else is refused and left unchanged.
+//! - If the whole records are not records of customs, or are too old to have a chain, the file is
+//!   appended to without a position.
 //! - Memory is bounded by the longest record, whatever is in the file.
 
 use std::fs::File;
@@ -28,24 +31,24 @@ use customs_record::stream::Format;
 /// How much is read at once.
 const BLOCK: usize = 64 << 10;
 
-/// How every line of ours begins.
+/// How every line of customs begins.
 const LINE_OPENING: &[u8] = b"{\"time\":\"";
 
-/// How every message of ours begins: with its time, or with its kind.
+/// How every message of customs begins: with its time, or with its kind.
 const MESSAGE_OPENINGS: [u8; 2] = [0x0a, 0x12];
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The place behind its last record, if that is one of ours.
+    /// The position behind its last record, if that is a record of customs.
     pub(super) position: Option<Position>,
-    /// How many bytes its whole records have; what lies behind is to be cut off.
+    /// The number of bytes of its whole records; the bytes after them are to be cut off.
     pub(super) whole: u64,
     /// The time in its first record.
     pub(super) begun: Option<UnixNanos>,
 }
 
-/// Looks through a file of so many bytes.
+/// Examines a file of `length` bytes.
 pub(super) fn look(file: &File, length: u64, format: Format) -> Result<Found, FileSinkError> {
     if length == 0 {
         return Ok(Found::default());
@@ -56,7 +59,7 @@ pub(super) fn look(file: &File, length: u64, format: Format) -> Result<Found, Fi
     }
 }
 
-/// The place behind the last record of a compressed file.
+/// Returns the position behind the last record of a compressed file.
 pub(super) fn look_compressed(path: &Path, format: Format) -> io::Result<Option<Position>> {
     let bytes = MultiGzDecoder::new(BufReader::new(File::open(path)?));
     let reader = RecordReader::new(bytes).with_format(format);
@@ -79,7 +82,7 @@ fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
         Feed::None => 0,
         Feed::TooFar => return Err(not_lines()),
     };
-    // What begins otherwise is something else, whatever its end looks like.
+    // A file with another beginning holds something else, whatever its end looks like.
     let first = match whole {
         0 => Value::Null,
         _ => first_line(file)?,
@@ -87,14 +90,14 @@ fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
     let start = match line_feed_before(file, whole.saturating_sub(1))? {
         Feed::At(at) => at + 1,
         Feed::None => 0,
-        // Longer than any of ours.
+        // Longer than any record.
         Feed::TooFar => whole,
     };
     let tail = bytes_at(file, whole, length)?;
     if !is_torn(&tail, |text| {
         text.starts_with(LINE_OPENING) || LINE_OPENING.starts_with(text)
     }) {
-        // Other data has line feeds, too; a first line that is JSON was seen above.
+        // Other data has line feeds, too; a first line that is JSON was handled above.
         return Err(match whole {
             0 => not_lines(),
             _ => unfinished(),
@@ -113,7 +116,7 @@ fn lines(file: &File, length: u64) -> Result<Found, FileSinkError> {
     })
 }
 
-/// The bytes of a file from some place on.
+/// The bytes of a file from an offset on.
 struct FileFrom<'f> {
     file: &'f File,
     at: u64,
@@ -127,14 +130,14 @@ impl Read for FileFrom<'_> {
     }
 }
 
-/// Where the last line feed before some place is.
+/// Where the last line feed before an offset is.
 enum Feed {
     At(u64),
     None,
     TooFar,
 }
 
-/// Looks for it no further back than a record of ours reaches.
+/// Searches no further back than the longest record.
 fn line_feed_before(file: &File, end: u64) -> io::Result<Feed> {
     let mut to = end;
     let furthest = end.saturating_sub(MAX_RECORD as u64 + 1);
@@ -158,7 +161,7 @@ fn bytes_at(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first line as JSON, without which the file cannot be one of ours.
+/// Returns the first line as JSON; without it the file cannot be an audit log.
 fn first_line(file: &File) -> Result<Value, FileSinkError> {
     let mut reader = RecordReader::new(FileFrom { file, at: 0 }).with_format(Format::Json);
     let line = match reader.next_piece().map_err(io::Error::from)? {
@@ -168,7 +171,7 @@ fn first_line(file: &File) -> Result<Value, FileSinkError> {
     line.filter(Value::is_object).ok_or_else(not_lines)
 }
 
-/// The place behind the last whole line; `None` if that line is not one of ours.
+/// Returns the position behind the last whole line; `None` if that line is not a record of customs.
 fn last_line(mut reader: RecordReader<impl Read>) -> io::Result<Option<Position>> {
     let mut last = Vec::new();
     while let Some(piece) = reader.next_piece()? {
@@ -199,7 +202,7 @@ fn position(stream: &str, sequence: u64, chain: &str) -> Option<Position> {
     })
 }
 
-// -- messages of protobuf, each behind its length
+// -- messages of protobuf, each after its length
 
 fn messages(file: &File) -> Result<Found, FileSinkError> {
     let reader = RecordReader::new(FileFrom { file, at: 0 }).with_format(Format::Protobuf);
@@ -224,7 +227,7 @@ fn position_of(record: proto::Record) -> Option<Position> {
     position(&record.stream, record.sequence, &record.chain)
 }
 
-/// A way through the messages of a file: the last two whole ones, and where what follows begins.
+/// A walk through the messages of a file: the last two whole ones, and the offset after them.
 #[derive(Default)]
 struct Walk {
     last: Vec<u8>,
@@ -267,7 +270,7 @@ impl Walk {
         }
     }
 
-    /// Whether the first message is a record, without which the file cannot be one of ours.
+    /// Returns whether the first message is a record; without it the file cannot be an audit log.
     fn begin(&mut self, first: &[u8]) -> bool {
         let record = proto::Record::decode(first)
             .ok()
@@ -282,7 +285,7 @@ impl Walk {
         true
     }
 
-    /// Goes behind a message, which begins with its length at this place.
+    /// Moves past a message, which begins with its length at this offset.
     fn step(&mut self, from: u64, message: &[u8]) {
         self.last_at = from;
         self.at = from + prost::length_delimiter_len(message.len()) as u64 + message.len() as u64;
@@ -292,7 +295,8 @@ impl Walk {
     }
 }
 
-/// Whether the disk lost the end of a message: a record of ours ends in its chain, never in a zero byte.
+/// Returns whether the disk lost the end of a message: a record ends in its chain, never in a zero
+/// byte.
 fn ends_in_nothing(message: &[u8]) -> bool {
     message.ends_with(&[0])
 }
@@ -303,13 +307,13 @@ fn begins_a_message(bytes: &[u8], may_be_empty: bool) -> bool {
         .map_or(may_be_empty, |byte| MESSAGE_OPENINGS.contains(byte))
 }
 
-/// What is there of an unfinished message, behind its length.
+/// Returns the part of an unfinished message that is there, after its length.
 fn begun_message(rest: &[u8]) -> &[u8] {
     let length = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
     rest.get(length..).unwrap_or_default()
 }
 
-/// Whether nothing comes but zero bytes, and no more than a record of ours has.
+/// Returns whether only zero bytes follow, and no more than a record has.
 fn are_zero(bytes: impl Read) -> io::Result<bool> {
     let mut rest = Vec::new();
     bytes.take(MAX_RECORD as u64 + 1).read_to_end(&mut rest)?;
@@ -318,7 +322,8 @@ fn are_zero(bytes: impl Read) -> io::Result<bool> {
 
 // -- both
 
-/// Whether bytes may be the beginning of a record, with zero bytes where the disk lost the rest.
+/// Returns whether bytes may be the beginning of a record, with zero bytes where the disk lost the
+/// rest.
 fn is_torn(tail: &[u8], begins_as_ours: impl Fn(&[u8]) -> bool) -> bool {
     let written = tail
         .iter()
@@ -329,27 +334,25 @@ fn is_torn(tail: &[u8], begins_as_ours: impl Fn(&[u8]) -> bool) -> bool {
 
 fn not_lines() -> FileSinkError {
     FileSinkError::new(
-        "it holds something else than lines of JSON",
+        "it holds something other than lines of JSON",
         "name another file, or say `format=protobuf` if it is that",
     )
 }
 
 fn unfinished() -> FileSinkError {
-    let advice = "its last line is none of ours and is not cut off; end it with a line feed, or name another file";
+    let advice = "its last line was not written by customs and is not cut off; end it with a line feed, or name another file";
     FileSinkError::new("it ends in the middle of a line", advice)
 }
 
 fn not_messages() -> FileSinkError {
     let advice = "name another file, or say `format=json` if it holds lines of JSON";
-    FileSinkError::new("it holds something else than records in protobuf", advice)
+    FileSinkError::new("it holds something other than records in protobuf", advice)
 }
 
 fn broken(at: u64) -> FileSinkError {
-    let advice = "put the file aside under another name; the record goes on in a new one";
+    let advice = "move the file to another name; the audit log continues in a new one";
     FileSinkError::new(
-        format!(
-            "no record begins at byte {at}, where one should, so nothing can be read behind it"
-        ),
+        format!("no record begins at byte {at}, where one should, so nothing can be read after it"),
         advice,
     )
 }

@@ -1,11 +1,13 @@
-//! What becomes of closed files: they are compressed, and the oldest are deleted.
+//! Compresses closed files and deletes the oldest.
 //!
-//! It never touches the file that is written to, nor any that somebody holds a lock on. The rules:
+//! It never touches the file that is written to, nor any that a process holds a lock on. The rules:
 //!
-//! - One thread at a time does it, beside the writer, and it is joined. It ends early when the sink ends.
-//! - A compressed file gets its name once the whole of it is on the disk, and only then does the plain one go. So at
-//!   every moment the whole record is in a file, and what was begun is done again at the next start.
-//! - What fails is told, loses nothing, and is tried again after the next file is closed.
+//! - One thread at a time does the work, beside the writer, and it is joined. It ends early when
+//!   the sink ends.
+//! - A compressed file gets its name after the whole of it is on the disk, and only then is the
+//!   plain file deleted. So all records are in a file at every moment, and unfinished work is done
+//!   again at the next start.
+//! - A failure is logged, loses nothing, and the work is tried again after the next file is closed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -23,22 +25,22 @@ use super::FILE_MODE;
 use super::segment_name::{Forms, Moment, SegmentNames};
 use crate::config::Rotation;
 
-/// How much is compressed between two looks at whether to stop.
+/// How much is compressed between two checks whether to stop.
 const BLOCK: usize = 64 << 10;
 
-/// What is done with closed files, and the thread that does it.
+/// The handling of closed files, and the thread that does it.
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: Option<usize>,
     gzip: bool,
     stop: Arc<AtomicBool>,
     running: Option<JoinHandle<()>>,
-    /// What is to be looked through after that.
+    /// What is to be examined after that.
     next: Option<SegmentNames>,
 }
 
 impl Retention {
-    /// One that does what the settings say.
+    /// Creates one that does what the settings say.
     pub(super) fn new(rotation: &Rotation) -> Retention {
         let &Rotation {
             size: _,
@@ -55,13 +57,13 @@ impl Retention {
         }
     }
 
-    /// Has closed files looked through, now or after what is being done.
+    /// Examines closed files, now or after the current work.
     pub(super) fn tidy(&mut self, segments: SegmentNames) {
         self.next = Some(segments);
         self.poll();
     }
 
-    /// Begins what waits, once nothing is being done.
+    /// Begins waiting work if none is running.
     pub(super) fn poll(&mut self) {
         if self
             .running
@@ -86,7 +88,7 @@ impl Retention {
         {
             Ok(running) => self.running = Some(running),
             Err(problem) => {
-                tracing::error!(%problem, "closed audit files stay as they are: there is no thread for them")
+                tracing::error!(%problem, "closed audit log files stay as they are: the thread for them cannot be started")
             }
         }
     }
@@ -98,7 +100,7 @@ impl Retention {
             .is_some_and(|running| running.join().is_err())
         {
             tracing::error!(
-                "the thread for closed audit files broke off; it is tried again after the next one"
+                "the thread for closed audit log files ended early; the work is tried again after the next file is closed"
             );
         }
     }
@@ -111,7 +113,7 @@ impl Drop for Retention {
     }
 }
 
-/// One look through closed files.
+/// One pass over closed files.
 struct Work {
     segments: SegmentNames,
     keep: Option<usize>,
@@ -124,14 +126,14 @@ impl Work {
         let closed = match self.segments.closed() {
             Ok(closed) => closed,
             Err(problem) => {
-                return told(
-                    "cannot list the closed audit files",
+                return log_failure(
+                    "cannot list the closed audit log files",
                     self.segments.directory(),
                     &problem,
                 );
             }
         };
-        // The beginning of a compressed file, alone, is no file that stays.
+        // The beginning of a compressed file, without a plain one, does not count as a kept file.
         let (closed, leftovers): (BTreeMap<_, _>, BTreeMap<_, _>) = closed
             .into_iter()
             .partition(|(_, forms)| forms.plain || forms.gzip);
@@ -161,7 +163,9 @@ impl Work {
             match locked(path) {
                 Ok(Some(_lock)) => remove(path),
                 Ok(None) => {}
-                Err(problem) => told("cannot delete a closed audit file", path, &problem),
+                Err(problem) => {
+                    log_failure("cannot delete a closed audit log file", path, &problem)
+                }
             }
         }
     }
@@ -182,7 +186,7 @@ impl Work {
                 && let Err(problem) = self.compress(moment)
             {
                 let _ = fs::remove_file(&part);
-                told("cannot compress a closed audit file", &plain, &problem);
+                log_failure("cannot compress a closed audit log file", &plain, &problem);
             }
         }
     }
@@ -198,7 +202,8 @@ impl Work {
             .truncate(true)
             .mode(FILE_MODE)
             .open(&part)?;
-        // The processor belongs to the checks: the quickest level costs less than half of the default one.
+        // The processor belongs to the checks: the fastest level costs less than half of the
+        // default one.
         let mut to = GzEncoder::new(to, Compression::fast());
         let mut block = vec![0; BLOCK];
         loop {
@@ -218,29 +223,29 @@ impl Work {
     }
 }
 
-/// A file for reading that nobody holds; `None` if somebody does.
+/// Opens a file for reading that no process has locked; `None` if one has.
 fn locked(path: &Path) -> io::Result<Option<File>> {
     let file = File::open(path)?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Ok(None),
-        // Where there are no locks, the name alone tells.
+        // On a file system without locks, the name is the only evidence.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
     }
 }
 
 fn remove(path: &Path) {
     if let Err(problem) = fs::remove_file(path) {
-        told("cannot delete a closed audit file", path, &problem);
+        log_failure("cannot delete a closed audit log file", path, &problem);
     }
 }
 
-fn told(what: &str, path: &Path, problem: &io::Error) {
+fn log_failure(what: &str, path: &Path, problem: &io::Error) {
     tracing::error!(path = %path.display(), %problem, "{what}; it is tried again after the next one is closed");
 }
 
 #[cfg(test)]
 impl Retention {
-    /// Waits until everything is done.
+    /// Waits until all work is done.
     pub(super) fn finish(&mut self) {
         while self.running.is_some() || self.next.is_some() {
             self.join();

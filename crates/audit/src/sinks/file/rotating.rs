@@ -1,12 +1,13 @@
-//! A regular file: when it is left for another one, and that nothing is lost over it.
+//! A regular file: when it is rotated, and that nothing is lost by it.
 //!
 //! It renders nothing. The rules:
 //!
 //! - The file is locked, so that no other process writes to it.
-//! - It is left between two records alone, after it was synced: once it has the size or the age, once it is asked to be
-//!   opened again, and once its name is another file's or nobody's.
-//! - Where the next file cannot be opened, this one goes on, and it is tried again once a second. But a file that lost its
-//!   name takes nothing more: who looks for the record would not find it there.
+//! - It is left only between two records, after it was synced: when it reaches the size or the age,
+//!   when a reopen is requested, and when its name belongs to another file or to none.
+//! - If the next file cannot be opened, this one continues, and opening is tried again once a
+//!   second. But a file that lost its name takes nothing more: its records would not be found under
+//!   the name of the audit log.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -22,19 +23,19 @@ use crate::config::Rotation;
 use crate::sinks::{Place, Reopen};
 use customs_engine::time::UnixNanos;
 use customs_record::entry::audit_log::Position;
-use customs_record::stream::{Format, Left};
+use customs_record::stream::{Format, ResumePoint};
 
-/// The least time between two looks at what the name stands for.
+/// The least time between two checks of the file that the name belongs to.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The least time between two tries to go over to another file.
+/// The least time between two tries to rotate.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The least size at which a file is closed. Every file begins with a record that says what it goes on from; a limit
-/// near the size of that one would make files of nothing else.
+/// The least size at which a file is closed. Every file begins with a record that says what it
+/// continues; a limit near the size of that record would make files of nothing else.
 const MIN_SIZE: u64 = 16 << 10;
 
-/// How often a file is opened whose name is taken away meanwhile.
+/// How often a file is opened whose name changes in the meantime.
 const TRIES: usize = 8;
 
 /// A file, and those that come after it under the same name.
@@ -44,25 +45,26 @@ pub(super) struct RotatingFile {
     format: Format,
     rotation: Rotation,
     reopen: Reopen,
-    asked: u64,
+    reopen_requests: u64,
     held: Held,
-    left: Left,
+    left: ResumePoint,
     retention: Retention,
-    /// When it was last looked whether the name still stands for this file.
+    /// When the name was last checked.
     looked: UnixNanos,
-    /// Whether it does not.
+    /// Whether the name belongs to another file or to none.
     is_elsewhere: bool,
-    /// Whether somebody cut it.
+    /// Whether another process truncated it.
     is_cut: bool,
-    /// What somebody else did with the file that was left last; empty where nobody did.
+    /// What another process did with the file that was left last; empty if customs itself closed
+    /// it.
     previous_file: &'static str,
-    /// When going over to another file failed, if the last try did.
+    /// When rotation failed, if the last try did.
     failed: Option<UnixNanos>,
     is_truncation_told: bool,
 }
 
 impl RotatingFile {
-    /// Opens it, makes it if need be, and cuts off what is torn.
+    /// Opens it, creates it if necessary, and cuts off a torn record.
     pub(super) fn open(
         path: &Path,
         format: Format,
@@ -81,7 +83,7 @@ impl RotatingFile {
             path: path.to_owned(),
             format,
             rotation,
-            asked: reopen.asked(),
+            reopen_requests: reopen.requests(),
             reopen,
             held,
             left,
@@ -95,21 +97,21 @@ impl RotatingFile {
         })
     }
 
-    /// What was there when it was opened.
-    pub(super) fn left(&mut self) -> Left {
+    /// Returns what was there when it was opened.
+    pub(super) fn resume_point(&mut self) -> ResumePoint {
         std::mem::take(&mut self.left)
     }
 
-    /// Goes over to another file if that is due; true if it did.
-    pub(super) fn turn(&mut self, now: UnixNanos) -> io::Result<bool> {
+    /// Rotates to another file if that is due; returns true if it did.
+    pub(super) fn rotate_if_due(&mut self, now: UnixNanos) -> io::Result<bool> {
         self.retention.poll();
-        let asked = self.reopen.asked();
+        let reopen_requests = self.reopen.requests();
         if self.is_elsewhere
             || self.is_cut
-            || asked != self.asked
+            || reopen_requests != self.reopen_requests
             || is_past(self.looked, LOOK, now)
         {
-            (self.asked, self.looked) = (asked, now);
+            (self.reopen_requests, self.looked) = (reopen_requests, now);
             self.is_elsewhere = !self.held.is_named(&self.path);
             if self.was_truncated()? {
                 return Ok(true);
@@ -119,7 +121,7 @@ impl RotatingFile {
             self.failed = None;
             return Ok(false);
         }
-        // A file that lost its name takes nothing meanwhile, so it is tried as often as somebody asks.
+        // A file that lost its name takes nothing in the meantime, so every call tries again.
         if !self.is_elsewhere
             && self
                 .failed
@@ -127,14 +129,12 @@ impl RotatingFile {
         {
             return Ok(false);
         }
-        let gone_over = self.go_over(now);
-        self.failed = gone_over.is_err().then_some(now);
-        gone_over
-            .map(|()| true)
-            .map_err(|unfit| unfit.at(&self.path))
+        let rotated = self.leave_for_next(now);
+        self.failed = rotated.is_err().then_some(now);
+        rotated.map(|()| true).map_err(|unfit| unfit.at(&self.path))
     }
 
-    /// What became of the file that is written to.
+    /// Returns what happened to the file that is written to.
     pub(super) fn place(&mut self) -> Place {
         let place = self.held.place(&self.path);
         self.is_elsewhere = matches!(place, Place::Moved | Place::Deleted);
@@ -142,15 +142,15 @@ impl RotatingFile {
         place
     }
 
-    /// What somebody else did with the file that was left last.
+    /// Returns what another process did with the file that was left last.
     pub(super) fn previous_file(&self) -> &'static str {
         self.previous_file
     }
 
-    /// How many bytes it should still get.
+    /// Returns how many bytes it should still get.
     pub(super) fn room(&self) -> usize {
         match self.size_limit() {
-            // Where the next file cannot be opened, batches stay whole.
+            // If the next file cannot be opened, batches stay whole.
             Some(limit) if self.failed.is_none() => {
                 usize::try_from(limit.saturating_sub(self.held.length)).unwrap_or(usize::MAX)
             }
@@ -162,16 +162,17 @@ impl RotatingFile {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.held.file.write(bytes).inspect_err(|problem| {
             if problem.kind() == io::ErrorKind::StorageFull {
-                self.give_back();
+                self.release_space();
             }
         })?;
         self.held.length += taken as u64;
         Ok(taken)
     }
 
-    /// Empties a file that was deleted: who deletes it because the disk is full gets nothing back as long as it is held,
-    /// and between two records, where it could be left, no write comes that fails.
-    fn give_back(&mut self) {
+    /// Empties a file that was deleted. A user who deletes it because the disk is full gets no
+    /// space back as long as it is held open. On a full disk no write succeeds, so the file is not
+    /// left between two records either.
+    fn release_space(&mut self) {
         if !self
             .held
             .file
@@ -183,12 +184,12 @@ impl RotatingFile {
         match self.held.file.set_len(0) {
             Ok(()) => self.held.length = 0,
             Err(problem) => {
-                tracing::error!(path = %self.path.display(), %problem, "the audit file was deleted and its room cannot be given back");
+                tracing::error!(path = %self.path.display(), %problem, "the audit log file was deleted and its disk space cannot be released");
             }
         }
     }
 
-    /// Waits until everything is on the disk, the name of the file included.
+    /// Waits until everything is on the disk, including the name of the file.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.held.file.sync_data()?;
         if self.held.is_new {
@@ -211,14 +212,15 @@ impl RotatingFile {
     }
 
     /// Leaves the file for the next one.
-    fn go_over(&mut self, now: UnixNanos) -> Result<(), FileSinkError> {
+    fn leave_for_next(&mut self, now: UnixNanos) -> Result<(), FileSinkError> {
         let synced = self.held.file.sync_data();
-        // Somebody may have renamed it since the last look, and what has its name now is not to be renamed.
+        // Another process may have renamed it since the last check; the file that has its name now
+        // must not be renamed.
         let place = self.place();
         if self.is_elsewhere {
             let next = self.open_next(now)?;
             if let Err(problem) = synced {
-                tracing::error!(path = %self.path.display(), %problem, "an audit file that lost its name could not be synced");
+                tracing::error!(path = %self.path.display(), %problem, "an audit log file that lost its name could not be synced");
             }
             (self.held, self.previous_file) = (
                 next,
@@ -231,10 +233,10 @@ impl RotatingFile {
             match place {
                 Place::Deleted => tracing::error!(
                     path = %self.path.display(),
-                    "somebody deleted the audit file, and its records with it; the audit goes on in a new one"
+                    "another process deleted the audit log file, and its records with it; the audit log continues in a new one"
                 ),
                 _ => {
-                    tracing::info!(path = %self.path.display(), "somebody moved the audit file; the audit goes on in a new one")
+                    tracing::info!(path = %self.path.display(), "another process moved the audit log file; the audit log continues in a new one")
                 }
             }
         } else {
@@ -254,7 +256,8 @@ impl RotatingFile {
         let closed = segments.plain(segments.next(now)?);
         fs::rename(&place, &closed)?;
         self.open_next(now).inspect_err(|_| {
-            // Where that fails too, the file goes on under its new name; its lock tells that it is not closed.
+            // If that fails too, the file continues under its new name; its lock shows that it is
+            // not closed.
             if !place.exists() {
                 let _ = fs::rename(&closed, &place);
             }
@@ -264,12 +267,13 @@ impl RotatingFile {
     fn open_next(&self, now: UnixNanos) -> Result<Held, FileSinkError> {
         let (held, left) = Held::open(&self.path, self.format, now)?;
         if left.torn_bytes > 0 {
-            tracing::warn!(path = %self.path.display(), bytes = left.torn_bytes, "a torn record was cut off the audit file");
+            tracing::warn!(path = %self.path.display(), bytes = left.torn_bytes, "a torn record was cut off the audit log file");
         }
         Ok(held)
     }
 
-    /// Whether somebody cut bytes off the file; what follows then says what it goes on from.
+    /// Returns whether another process truncated the file; the next record then says what it
+    /// continues.
     fn was_truncated(&mut self) -> io::Result<bool> {
         let length = self.held.file.metadata()?.len();
         if length >= self.held.length {
@@ -280,7 +284,7 @@ impl RotatingFile {
             tracing::error!(
                 path = %self.path.display(),
                 bytes = lost,
-                "somebody cut the audit file while it was written (logrotate's `copytruncate` does); records may be lost: \
+                "another process truncated the audit log file while it was written (logrotate's `copytruncate` does); records may be lost: \
                  use rotate_size and rotate_age, or have it renamed instead"
             );
             self.is_truncation_told = true;
@@ -294,17 +298,21 @@ impl RotatingFile {
 #[derive(Debug)]
 struct Held {
     file: File,
-    /// Where it really is: its directory is the one of the closed files.
+    /// Its real path: the directory of the closed files is that of this path.
     place: PathBuf,
     length: u64,
     /// The time of its first record, or when it was opened.
     begun: UnixNanos,
-    /// Whether the directory may not have its name on the disk yet.
+    /// Whether its name may not be on the disk yet.
     is_new: bool,
 }
 
 impl Held {
-    fn open(path: &Path, format: Format, now: UnixNanos) -> Result<(Held, Left), FileSinkError> {
+    fn open(
+        path: &Path,
+        format: Format,
+        now: UnixNanos,
+    ) -> Result<(Held, ResumePoint), FileSinkError> {
         let file = locked(path)?;
         let length = file.metadata()?.len();
         let Found {
@@ -326,7 +334,7 @@ impl Held {
                 begun,
                 is_new: true,
             },
-            Left {
+            ResumePoint {
                 previous: position,
                 torn_bytes,
             },
@@ -337,7 +345,7 @@ impl Held {
         is_named(&self.file, path)
     }
 
-    /// Two questions to the system, since this is asked after each batch.
+    /// Makes two system calls, since it runs after each batch.
     fn place(&self, path: &Path) -> Place {
         let Ok(held) = self.file.metadata() else {
             return Place::Moved;
@@ -346,7 +354,7 @@ impl Held {
         let id = Id::from(held);
         match fs::metadata(path).map(Id::from) {
             Ok(named) if named == id && length < self.length => Place::Cut,
-            Ok(named) if named == id => Place::Kept,
+            Ok(named) if named == id => Place::Unchanged,
             _ if links == 0 => Place::Deleted,
             _ => Place::Moved,
         }
@@ -366,8 +374,8 @@ fn locked(path: &Path) -> Result<File, FileSinkError> {
         let file = append(path, true)?;
         if !file.metadata()?.is_file() {
             return Err(FileSinkError::new(
-                "it is no regular file any more",
-                "put it aside, or restart customs to write to it",
+                "it is not a regular file any more",
+                "move it away, or restart customs to write to it",
             ));
         }
         match file.try_lock() {
@@ -379,21 +387,21 @@ fn locked(path: &Path) -> Result<File, FileSinkError> {
                 ));
             }
             Err(TryLockError::Error(problem)) => {
-                tracing::warn!(path = %path.display(), %problem, "the audit file cannot be locked; let nobody else write to it");
+                tracing::warn!(path = %path.display(), %problem, "the audit log file cannot be locked; make sure that no other process writes to it");
             }
         }
-        // Whoever had it until now may have given it another name.
+        // The previous owner may have renamed it.
         if is_named(&file, path) {
             return Ok(file);
         }
     }
     Err(FileSinkError::new(
-        "its name stands for ever another file",
-        "find out who renames it, and let customs alone do that",
+        "the path keeps changing to another file",
+        "another process is renaming it; disable that process",
     ))
 }
 
-/// What a file holds that was opened for appending.
+/// Examines a file that was opened for appending.
 fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found, FileSinkError> {
     if length == 0 {
         return Ok(Found::default());
@@ -408,9 +416,9 @@ fn found(file: &File, path: &Path, length: u64, format: Format) -> Result<Found,
     recover::look(&reader, length, format)
 }
 
-/// What stands before a file that is empty: the newest closed one.
-fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> Left {
-    let nothing = Left {
+/// Returns what an empty file continues: the newest closed one.
+fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> ResumePoint {
+    let nothing = ResumePoint {
         previous: None,
         torn_bytes,
     };
@@ -424,7 +432,7 @@ fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> Left {
         return nothing;
     };
     match last_of(segments, moment, forms, format) {
-        Ok((previous, torn)) => Left {
+        Ok((previous, torn)) => ResumePoint {
             previous,
             torn_bytes: torn_bytes + torn,
         },
@@ -432,8 +440,8 @@ fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> Left {
     }
 }
 
-/// The last record of a closed file. If the process ended when it was closed already and the next one could not be
-/// opened, a torn record stands behind it, and is cut off.
+/// Returns the last record of a closed file. If the process ended after it had closed this file and
+/// before it could open the next, a torn record may follow, and is cut off.
 fn last_of(
     segments: &SegmentNames,
     moment: Moment,
@@ -453,12 +461,12 @@ fn last_of(
     Ok((found.position, length - found.whole))
 }
 
-fn unread(path: &Path, problem: &io::Error, left: Left) -> Left {
-    tracing::warn!(path = %path.display(), %problem, "the last closed audit file cannot be read; a new chain begins");
+fn unread(path: &Path, problem: &io::Error, left: ResumePoint) -> ResumePoint {
+    tracing::warn!(path = %path.display(), %problem, "the last closed audit log file cannot be read; a new chain begins");
     left
 }
 
-/// Whether so much time has passed; true as well if the clock was set back by that much.
+/// Returns whether this much time has passed; true as well if the clock was set back by that much.
 fn is_past(since: UnixNanos, time: Duration, now: UnixNanos) -> bool {
     now.0.abs_diff(since.0) >= time.as_nanos()
 }
@@ -469,13 +477,13 @@ fn nanos(time: Duration) -> i128 {
 
 #[cfg(test)]
 impl RotatingFile {
-    /// What a write does that finds the disk full; the bytes that the file has then.
+    /// Does what a write does on a full disk; returns the bytes that the file has afterwards.
     pub(super) fn on_full_disk(&mut self) -> u64 {
-        self.give_back();
+        self.release_space();
         self.held.file.metadata().unwrap().len()
     }
 
-    /// Waits until closed files are dealt with.
+    /// Waits until closed files are handled.
     pub(super) fn finish(&mut self) {
         self.retention.finish();
     }

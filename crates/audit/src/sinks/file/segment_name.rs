@@ -1,10 +1,11 @@
-//! The names of closed files: the file's own name, and the moment at which it was closed.
+//! The names of closed files: the file's own name, and the time at which it was closed.
 //!
 //! It opens and deletes nothing. The rules:
 //!
-//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` stands behind it. Its moment never
-//!   changes, and no file is closed under a name that sorts before one that was closed earlier.
-//! - What does not read back to exactly that is not ours and is left alone.
+//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` follows. Its
+//!   time never changes, and no file is closed under a name that sorts before one that was closed
+//!   earlier.
+//! - A name that does not parse back to exactly that does not belong to customs and is left alone.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -18,10 +19,10 @@ use jiff::tz::TimeZone;
 
 use customs_engine::time::UnixNanos;
 
-/// What a compressed file's name ends in.
+/// The suffix of a compressed file.
 const GZIP: &str = ".gz";
 
-/// What the name of a file ends in that is being compressed.
+/// The suffix of a file that is being compressed.
 const PART: &str = ".gz.part";
 
 /// A file and those that were closed before it.
@@ -31,19 +32,19 @@ pub(super) struct SegmentNames {
     name: OsString,
 }
 
-/// What there is of one closed file.
+/// The forms of one closed file that exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms {
     /// The file as it was written.
     pub(super) plain: bool,
     /// The whole of it, compressed.
     pub(super) gzip: bool,
-    /// The beginning of it, compressed, which is of no use.
+    /// The beginning of it, compressed, which is useless.
     pub(super) part: bool,
 }
 
 impl SegmentNames {
-    /// The segments of the file at `path`.
+    /// Returns the segments of the file at `path`.
     pub(super) fn of(path: &Path) -> SegmentNames {
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -55,12 +56,12 @@ impl SegmentNames {
         }
     }
 
-    /// The directory that holds all of them.
+    /// Returns the directory that holds all of them.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The closed files that there are, the oldest first.
+    /// Returns the existing closed files, the oldest first.
     pub(super) fn closed(&self) -> io::Result<BTreeMap<Moment, Forms>> {
         let mut found: BTreeMap<Moment, Forms> = BTreeMap::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -78,23 +79,24 @@ impl SegmentNames {
         Ok(found)
     }
 
-    /// The moment under which a file is closed now: later than that of every closed one, even if the clock went back.
+    /// Returns the time under which a file is closed now: later than that of every closed one, even
+    /// if the clock was set back.
     pub(super) fn next(&self, now: UnixNanos) -> io::Result<Moment> {
         let newest = self.closed()?.pop_last().map(|(Moment(newest), _)| newest);
         Ok(Moment(newest.map_or(now.0, |newest| now.0.max(newest + 1))))
     }
 
-    /// The path of a closed file.
+    /// Returns the path of a closed file.
     pub(super) fn plain(&self, moment: Moment) -> PathBuf {
         self.path(moment, "")
     }
 
-    /// The path of a closed file that is compressed.
+    /// Returns the path of a closed file that is compressed.
     pub(super) fn gzip(&self, moment: Moment) -> PathBuf {
         self.path(moment, GZIP)
     }
 
-    /// The path of a closed file while it is being compressed.
+    /// Returns the path of a closed file while it is being compressed.
     pub(super) fn part(&self, moment: Moment) -> PathBuf {
         self.path(moment, PART)
     }
@@ -124,7 +126,7 @@ pub(super) struct Moment(i128);
 
 impl Moment {
     fn text(self) -> String {
-        // No clock is out of the range of years.
+        // Every clock is within the range of years.
         let time = Timestamp::from_nanosecond(self.0).unwrap_or_default();
         time.strftime("%Y%m%dT%H%M%S.%9fZ").to_string()
     }

@@ -1,7 +1,7 @@
-//! What an OpenTelemetry log record says beside its body: a few fields of the line.
+//! The fields of a line that an OpenTelemetry log record has besides its body.
 //!
-//! The attributes of a decision are those that the table of its fields marks. Everything else in a
-//! line is passed over.
+//! The attributes of a decision are those that the table of its fields marks. All other fields of a
+//! line are skipped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use customs_record::fields::OTLP_ATTRIBUTES;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-/// The fields of which a log record itself is made.
+/// The fields that become fields of the log record itself.
 const OF_LOG_RECORD: [&str; 6] = [
     "time",
     "kind",
@@ -25,7 +25,7 @@ const OF_LOG_RECORD: [&str; 6] = [
 pub(super) struct Line(BTreeMap<&'static str, String>);
 
 impl Line {
-    /// The text of a field; empty if the line does not have it.
+    /// Returns the text of a field; empty if the line does not have it.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! Tests of the OTLP sink: lines as log records, and a collector that is slow, away or unwilling.
+//! Tests of the OTLP sink: lines as log records, and a collector that is slow, unreachable or
+//! failing.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -98,7 +99,7 @@ impl Collector {
             .shutdown_timeout(Duration::from_secs(5));
     }
 
-    /// On the same address, as after a restart.
+    /// Starts on the same address, as after a restart.
     fn start_again(&mut self) {
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -148,7 +149,7 @@ fn shown(value: Option<&AnyValue>) -> String {
     }
 }
 
-/// So many short lines.
+/// Short lines with numbers.
 fn numbered(count: usize) -> String {
     (1..=count)
         .map(|number| format!("{{\"sequence\":\"{number}\"}}\n"))
@@ -320,7 +321,8 @@ fn a_collector_that_is_away_or_unwilling_gets_the_lines_later() {
     let mut sink = collector.sink();
     let why = sink.write(b"{\"a\":1}\n").unwrap_err();
     assert!(
-        why.to_string().contains("the collector cannot be told"),
+        why.to_string()
+            .contains("the export to the collector failed"),
         "{why}"
     );
     collector.set(Way::Refuse);
@@ -333,7 +335,7 @@ fn a_collector_that_is_away_or_unwilling_gets_the_lines_later() {
 }
 
 #[test]
-fn a_connection_that_was_closed_at_rest_is_no_failure() {
+fn a_connection_that_was_closed_at_rest_is_not_a_failure() {
     let mut collector = Collector::start();
     let mut sink = collector.sink();
     write_all(&mut sink, b"1\n");
@@ -354,15 +356,15 @@ fn rejected_records_are_not_sent_again() {
 }
 
 #[test]
-fn a_url_that_cannot_be_used_is_told_with_what_to_write() {
+fn a_url_that_cannot_be_used_is_reported_with_what_to_write() {
     for url in ["http://", "http://a b", "/x"] {
-        let told = OtlpSink::open("otlp".into(), url)
+        let problem = OtlpSink::open("otlp".into(), url)
             .err()
             .unwrap()
             .to_string();
         assert!(
-            told.contains("such as `otlp:http://127.0.0.1:4317`"),
-            "{url}: {told}"
+            problem.contains("such as `otlp:http://127.0.0.1:4317`"),
+            "{url}: {problem}"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Admission that never waits, on a thread without a runtime: what has room is recorded, what has none is withheld at once
-//! and counted.
+//! Admission that never waits, on a thread without a runtime: a decision with room is recorded, one
+//! without is withheld at once and counted.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::sinks::doubles::Memory;
 use customs_engine::effect::Effect;
 use customs_record::{DecisionEntry, DecisionRecord};
 
-/// What a host does that must not wait: true if the answer is given.
+/// Decides as a host does that must not wait; true if the answer is given.
 fn check(recorder: &Recorder, entry: DecisionEntry) -> bool {
     let packed = Arc::new(DecisionRecord::from(&entry));
     match recorder.try_admit(&packed) {
@@ -48,7 +48,7 @@ fn what_has_room_is_recorded_in_every_sink() {
     } = audit_log(&sinks, Limits::default(), Durability::None);
     assert!((1..=200).all(|number| check(&recorder, allow(number))));
     let gone = DecisionRecord::from(&allow(200));
-    recorder.tell_caller_gone(&gone);
+    recorder.record_caller_gone(&gone);
     writers.finish_blocking(BOUND).unwrap();
     for memory in [first, second] {
         let text = memory.text();
@@ -67,7 +67,7 @@ fn a_sink_that_blocks_and_has_no_room_gives_none_at_once() {
     for way in [OnFull::Block, OnFull::Deny] {
         let memory = Memory::default();
         memory.answers(FULL);
-        // So long that a check which waits would show.
+        // Long enough that a check which waits would show.
         let limits = Limits {
             deadline: BOUND,
             ..SMALL
@@ -108,7 +108,7 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
         Durability::None,
     );
     let packed = |effect, number| DecisionRecord::from(&decision(effect, number));
-    // Room that is promised and not used yet.
+    // Room that is reserved and not used yet.
     let reservations: Vec<_> = (1..=100)
         .map_while(|number| recorder.try_admit(&packed(Effect::Allow, number)))
         .collect();
@@ -120,7 +120,7 @@ fn a_full_queue_keeps_its_last_quarter_for_denials() {
         "room that was given back"
     );
     writers.finish_blocking(BOUND).unwrap();
-    // What was promised room and never recorded counts as withheld.
+    // A reservation that is never used counts as withheld.
     assert_eq!(
         (
             of_kind(&memory.text(), "decision").len(),

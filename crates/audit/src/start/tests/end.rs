@@ -25,7 +25,7 @@ async fn an_answer_comes_after_the_sync_that_covers_its_record() {
                     let entry = allow(recorder.number());
                     let id = entry.decision_id.clone();
                     assert!(check(&recorder, entry).await);
-                    // What the disk has at the moment at which the answer is there.
+                    // What is on the disk at the moment at which the answer is given.
                     assert!(
                         memory
                             .on_disk()
@@ -66,7 +66,7 @@ async fn an_answer_whose_record_does_not_reach_the_disk_is_withheld() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_in_time_is_told() {
+async fn records_that_cannot_be_written_in_time_are_reported() {
     let memory = Memory::default();
     memory.answers(FULL);
     let AuditLog {
@@ -137,7 +137,7 @@ async fn without_a_sink_there_is_always_room() {
 }
 
 #[tokio::test]
-async fn checkpoints_of_files_are_told_to_sinks_that_leave_the_machine() {
+async fn checkpoints_of_files_are_copied_to_sinks_that_leave_the_machine() {
     let (near, far) = (Memory::default(), Memory::default());
     let sinks = [
         (&near, file("a", OnFull::Block)),

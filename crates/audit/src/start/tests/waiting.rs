@@ -1,4 +1,4 @@
-//! Checks that wait for room: how many may, and what becomes of one that is given up.
+//! Checks that wait for room: how many may, and what happens to one that is abandoned.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A sink that cannot take a record: what becomes of what it took, when answers are withheld for it, and that it comes back by
-//! itself. The sinks are in memory, and tests choose how they fail.
+//! A sink that cannot take a record: what happens to what it took, when answers are withheld for
+//! it, and that it recovers by itself. The sinks are in memory, and tests choose how they fail.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -26,7 +26,8 @@ async fn records_that_went_to_a_deleted_file_are_written_again_in_the_next_one()
         );
         assert!(check(&recorder, allow(1)).await);
         until("the first is written", || memory.text().contains("id-1")).await;
-        // From here on what was written is gone with its file, also what is written before anybody notices.
+        // From here on records are lost with their file, including those that are written before
+        // the loss is noticed.
         *memory.place.lock().unwrap() = Some(Place::Deleted);
         for number in 2..=9 {
             assert!(check(&recorder, allow(number)).await, "{number}");
@@ -80,7 +81,7 @@ async fn a_sink_whose_file_lost_its_name_fails_until_it_has_a_place_again() {
         assert!(check(&recorder, allow(1)).await);
         *memory.place.lock().unwrap() = Some(Place::Moved);
         *memory.turns.lock().unwrap() = Some(io::ErrorKind::NotFound);
-        // Nobody asks anything: it is noticed all the same.
+        // No check arrives: it is noticed all the same.
         until("it is noticed", || !recorder.readings()[0].healthy).await;
         let withholds = || recorder.withholding().is_some();
         if !answered {
@@ -172,13 +173,13 @@ async fn a_server_knows_whether_an_answer_could_be_recorded_without_being_asked(
 }
 
 #[tokio::test]
-async fn answers_that_nobody_takes_keep_an_eighth_of_the_queue_and_no_more() {
+async fn answers_that_no_caller_takes_keep_an_eighth_of_the_queue_and_no_more() {
     let memory = Memory::default();
     let AuditLog {
         recorder, writers, ..
     } = one(&memory, OnFull::Deny);
     let mut kept = Vec::new();
-    // As a service does: each answer keeps its room until its caller takes it, unless too many do.
+    // As in a service: each answer keeps its room until its caller takes it, unless too many do.
     for number in 1..=60 {
         let entry: Arc<DecisionRecord> = allow(number).into();
         let reservation = recorder.admit(&entry).await.unwrap();
@@ -227,7 +228,7 @@ async fn a_disk_that_is_too_slow_is_tried_without_a_check() {
     assert!(!check(&recorder, allow(1)).await);
     until("it is late", || recorder.withholding().is_some()).await;
     *memory.sync_time.lock().unwrap() = Duration::ZERO;
-    // A proxy that was told so sends nothing, so the writer tries by itself.
+    // A proxy that is denied sends nothing more, so the writer tries by itself.
     until("it is quick again", || recorder.withholding().is_none()).await;
     assert!(check(&recorder, allow(2)).await);
     writers.finish(BOUND).await.unwrap();
@@ -298,7 +299,7 @@ async fn callers_that_go_away_push_no_denial_out_of_the_record() {
     } = one(&memory, OnFull::Drop);
     for number in 1..=60 {
         assert!(check(&recorder, allow(number)).await);
-        recorder.tell_caller_gone(&allow(number).into());
+        recorder.record_caller_gone(&allow(number).into());
     }
     for number in 61..=85 {
         assert!(check(&recorder, decision(Effect::Deny, number)).await);
@@ -318,7 +319,7 @@ async fn callers_that_go_away_push_no_denial_out_of_the_record() {
 }
 
 #[tokio::test]
-async fn whether_a_withheld_decision_is_on_record_everywhere_is_told() {
+async fn whether_a_withheld_decision_is_recorded_everywhere_is_returned() {
     let (full, good) = (Memory::default(), Memory::default());
     full.answers(BUSY);
     let sinks = [

@@ -1,7 +1,7 @@
-//! One file of a record: what each place in it holds, as the verifier sees it.
+//! One file of an audit log: what each place in it holds, as the verifier sees it.
 //!
-//! The only place of the verifier that opens files of records. The bytes are cut by the [`RecordReader`]; what they mean is
-//! [`Seen`]'s. The rule: whatever cuts a file off or damages it is found in its place.
+//! Only this module of the verifier opens files of records. The [`RecordReader`] cuts the bytes;
+//! [`Seen`] says what they mean. The rule: truncation or damage of a file is reported at its place.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use super::LogReadError;
 use crate::record_reader::{FramingError, Piece, RecordReadError, RecordReader, Unpack};
 use crate::stream::Format;
 
-/// How much of a file is looked at to tell its format.
+/// The number of bytes that are read to recognise a file's format.
 const BEGINNING: usize = 64 << 10;
 
 /// Where a record is.
@@ -41,7 +41,7 @@ pub enum Item {
     Damaged,
 }
 
-/// What tells a file from another of the same name: device and inode.
+/// Distinguishes a file from another of the same name: device and inode.
 pub(super) type Id = (u64, u64);
 
 /// One file.
@@ -55,13 +55,13 @@ pub(super) struct LogFile {
     is_over: bool,
 }
 
-/// Opens a file; `None` if it holds nothing.
+/// Opens a file; `None` if it is empty.
 pub(super) fn open(path: &Path) -> Result<Option<LogFile>, LogReadError> {
     let failed = |problem| LogReadError::File {
         path: path.to_owned(),
         problem,
     };
-    // What stands for the standard input elsewhere does so here.
+    // `-` is the standard input, as in the other commands.
     let place = if path == Path::new("-") {
         Path::new("/dev/stdin")
     } else {
@@ -78,7 +78,8 @@ pub(super) fn open(path: &Path) -> Result<Option<LogFile>, LogReadError> {
     let is_empty = beginning.is_empty();
     let is_checkpoint = begins_with_checkpoint(beginning);
     let format = format_of(beginning);
-    // The failure comes in its place: damage of packed data is a finding, anything else an error.
+    // The failure is reported in its place: damage of packed data is a finding, anything else an
+    // error.
     let is_failing = records.is_failing();
     let format = format.or(is_failing.then_some(Format::Json));
     if is_empty && !is_failing {
@@ -100,7 +101,7 @@ pub(super) fn open(path: &Path) -> Result<Option<LogFile>, LogReadError> {
     }))
 }
 
-/// Whether the first line is a checkpoint of a checkpoint file, which has no chain.
+/// Returns whether the first line is a checkpoint of a checkpoint file, which has no chain.
 fn begins_with_checkpoint(beginning: &[u8]) -> bool {
     let line = beginning
         .split(|byte| *byte == b'\n')
@@ -110,7 +111,7 @@ fn begins_with_checkpoint(beginning: &[u8]) -> bool {
 }
 
 impl LogFile {
-    /// The next record, and where it is.
+    /// Returns the next record and its place.
     pub(super) fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
         if self.is_over {
             return Ok(None);
@@ -164,4 +165,4 @@ impl LogFile {
     }
 }
 
-const NO_RECORD: &str = "it is no record";
+const NO_RECORD: &str = "it is not a record";

@@ -54,7 +54,7 @@ fn lines_and_messages_say_the_same() {
 fn what_is_not_a_record_is_reported_and_skipped() {
     let long = "x".repeat(5 << 20);
     let text = format!(
-        "a log line of somebody\n{{\"level\":\"info\"}}\n{{\"kind\":7}}\n{long}\n{DENIAL}\n"
+        "a log line of another process\n{{\"level\":\"info\"}}\n{{\"kind\":7}}\n{long}\n{DENIAL}\n"
     );
     let found = pieces(text.as_bytes());
     assert!(

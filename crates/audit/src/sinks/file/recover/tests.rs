@@ -6,7 +6,7 @@ use std::io::{Seek, Write};
 use super::{Found, look, look_compressed};
 use customs_engine::time::UnixNanos;
 use customs_record::entry::audit_log::Position;
-use customs_record::stream::{Format, Left, Stream};
+use customs_record::stream::{Format, ResumePoint, Stream};
 use customs_record::{Entry, GapEntry, Loss};
 
 const NOON: UnixNanos = UnixNanos(1_795_521_600_000_000_000);
@@ -23,11 +23,11 @@ fn gap() -> Entry {
     )
 }
 
-/// So many records of a stream; the end of each, and the place behind it.
+/// Records of a stream; the end of each, and the position behind it.
 fn records(format: Format, count: usize) -> (Vec<u8>, Vec<(usize, Position)>) {
     let mut stream = Stream::new("one".into(), "file:x", "all", format);
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-    stream.begin(Left::default(), NOON, &mut bytes);
+    stream.begin(ResumePoint::default(), NOON, &mut bytes);
     for _ in 1..count {
         ends.push((bytes.len(), stream.position()));
         stream.append(&gap(), &mut bytes);
@@ -48,7 +48,7 @@ fn looked(bytes: &[u8], format: Format) -> Result<Found, String> {
         .map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
 }
 
-/// The time of the first record where the format of the test's records tells it.
+/// The time of the first record, if the format of the test's records has it.
 fn begun(format: Format, bytes: &[u8]) -> Option<UnixNanos> {
     looked(bytes, format).unwrap().begun
 }
@@ -143,7 +143,7 @@ fn records_that_are_not_ours_are_gone_on_behind() {
 }
 
 #[test]
-fn a_file_of_something_else_is_refused_and_told_what_to_do() {
+fn a_file_of_something_else_is_refused_with_what_to_do() {
     let json = records(Format::Json, 2).0;
     let protobuf = records(Format::Protobuf, 2).0;
     let mut broken = records(Format::Protobuf, 3).0;

@@ -1,4 +1,4 @@
-//! Tests of what becomes of closed files.
+//! Tests of the handling of closed files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -119,7 +119,7 @@ fn leftovers_go_even_where_nothing_is_compressed() {
 }
 
 #[test]
-fn a_file_that_somebody_holds_is_left_alone() {
+fn a_file_that_another_process_locks_is_left_alone() {
     let directory = directory(&[FIRST, SECOND]);
     let held = File::open(directory.path().join(FIRST)).unwrap();
     held.lock().unwrap();
@@ -135,7 +135,7 @@ fn a_file_that_somebody_holds_is_left_alone() {
 #[test]
 fn a_failure_loses_nothing() {
     let directory = directory(&[FIRST, SECOND]);
-    // Something is in the way of the first one's compressed form.
+    // The name of the first one's compressed form is taken.
     fs::create_dir(directory.path().join(format!("{FIRST}.gz.part"))).unwrap();
     let left = tidy(directory.path(), None, true);
     assert_eq!(

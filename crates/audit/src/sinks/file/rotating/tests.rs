@@ -1,4 +1,4 @@
-//! Tests of a regular file: opening, going on, going over to another file, and what a stream looks like across them.
+//! Tests of a regular file: opening, continuing, rotating, and the stream across files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use crate::sinks::file::segment_name::SegmentNames;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
 use customs_record::entry::audit_log::Position;
-use customs_record::stream::{Format, Left, Stream};
+use customs_record::stream::{Format, ResumePoint, Stream};
 use customs_record::{Entry, GapEntry, Loss};
 
 mod place;
@@ -24,7 +24,7 @@ mod place;
 const NOON: i128 = 1_795_521_600_000_000_000;
 const SIZE: u64 = 16 << 10;
 
-/// So many milliseconds after noon.
+/// This many milliseconds after noon.
 pub(super) fn at(millis: i128) -> UnixNanos {
     UnixNanos(NOON + millis * 1_000_000)
 }
@@ -48,7 +48,7 @@ pub(super) fn by_size() -> Rotation {
     }
 }
 
-/// A file in a directory of its own, and the stream that goes there, as the writer drives both.
+/// A file in a directory of its own, and its stream, driven as the writer drives both.
 pub(super) struct Bench {
     pub(super) directory: TempDir,
     format: Format,
@@ -86,13 +86,13 @@ impl Bench {
         opened.map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
     }
 
-    /// Starts as the writer does: what is left, then the first record.
-    pub(super) fn start(&self, id: &str) -> (Run, Left) {
+    /// Starts as the writer does: what was left, then the first record.
+    pub(super) fn start(&self, id: &str) -> (Run, ResumePoint) {
         let mut run = Run {
             file: self.open().unwrap(),
             stream: Stream::new(id.into(), "file:x", "all", self.format),
         };
-        let left = run.file.left();
+        let left = run.file.resume_point();
         let mut bytes = Vec::new();
         run.stream.begin(left.clone(), at(0), &mut bytes);
         run.put(&bytes);
@@ -115,7 +115,7 @@ impl Bench {
             .collect()
     }
 
-    /// What all files hold, one behind the other.
+    /// The content of all files, one after the other.
     fn whole(&self) -> Vec<u8> {
         let mut all = Vec::new();
         for path in self.files() {
@@ -136,12 +136,13 @@ impl Run {
         }
     }
 
-    /// One round of the writer: a turn, then so many records as far as there is room. True if the file is another one.
+    /// One cycle of the writer: a rotation if due, then records as far as there is room. True if
+    /// the file is another one.
     pub(super) fn round(&mut self, now: UnixNanos, records: usize) -> bool {
         let mut bytes = Vec::new();
-        let turned = self.file.turn(now).unwrap();
+        let turned = self.file.rotate_if_due(now).unwrap();
         if turned {
-            self.stream.go_on("", now, &mut bytes);
+            self.stream.continue_in_new_file("", now, &mut bytes);
         }
         for number in 0..records {
             if number > 0 && bytes.len() >= self.file.room() {
@@ -154,7 +155,7 @@ impl Run {
     }
 }
 
-/// The stream, sequence and chain of every line, where each chain follows from the one before.
+/// The position of every line; each chain must follow from the one before.
 pub(super) fn verified(bytes: &[u8]) -> Vec<Position> {
     let mut head = Head::START;
     let mut positions = Vec::new();
@@ -182,7 +183,10 @@ pub(super) fn sequences(positions: &[Position]) -> Vec<u64> {
 fn a_file_is_made_for_its_owner_and_group() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let mut file = bench.open().unwrap();
-    assert_eq!((file.left(), file.room()), (Left::default(), usize::MAX));
+    assert_eq!(
+        (file.resume_point(), file.room()),
+        (ResumePoint::default(), usize::MAX)
+    );
     assert_eq!(
         bench.path().metadata().unwrap().permissions().mode() & 0o777,
         0o640
@@ -206,7 +210,7 @@ fn a_file_that_cannot_be_used_says_why() {
             .map_err(|unfit| format!("{}; {}", unfit.problem, unfit.advice))
             .unwrap_err()
     };
-    assert!(wrong(&bench.path().join("x")).contains("make its directory first"));
+    assert!(wrong(&bench.path().join("x")).contains("create its directory first"));
     fs::write(bench.path(), "hello\n").unwrap();
     assert!(wrong(&bench.path()).contains("lines of JSON"));
     assert!(wrong(&bench.path().join("x")).contains("a part of the path is a file"));
@@ -227,7 +231,7 @@ fn a_file_that_another_process_writes_to_is_refused() {
 }
 
 #[test]
-fn a_stream_goes_on_from_the_last_whole_record() {
+fn a_stream_continues_from_the_last_whole_record() {
     for format in Format::ALL {
         let bench = Bench::new(format, Rotation::default());
         let (mut run, _) = bench.start("one");
@@ -242,7 +246,7 @@ fn a_stream_goes_on_from_the_last_whole_record() {
         let (_run, left) = bench.start("two");
         assert_eq!(
             left,
-            Left {
+            ResumePoint {
                 previous: Some(position),
                 torn_bytes: torn.len() as u64 - 1
             },
@@ -253,12 +257,12 @@ fn a_stream_goes_on_from_the_last_whole_record() {
 }
 
 #[test]
-fn a_chain_goes_on_from_the_newest_closed_file() {
+fn a_chain_continues_from_the_newest_closed_file() {
     for format in Format::ALL {
         for (gzip, leftover) in [(false, ""), (true, ""), (false, "torn"), (true, "missing")] {
             let bench = Bench::new(format, Rotation { gzip, ..by_size() });
             let (mut run, _) = bench.start("one");
-            while !run.file.turn(at(0)).unwrap() {
+            while !run.file.rotate_if_due(at(0)).unwrap() {
                 run.round(at(0), 20);
             }
             run.file.finish();
@@ -281,7 +285,7 @@ fn a_chain_goes_on_from_the_newest_closed_file() {
             let (_run, left) = bench.start("two");
             assert_eq!(
                 left,
-                Left {
+                ResumePoint {
                     previous: Some(position),
                     torn_bytes: torn
                 },
@@ -304,7 +308,7 @@ fn a_torn_record_in_a_closed_file_is_cut_off_when_it_is_the_last() {
     let (_run, left) = bench.start("two");
     assert_eq!(
         left,
-        Left {
+        ResumePoint {
             previous: Some(position),
             torn_bytes: 13
         }
@@ -317,7 +321,7 @@ fn a_closed_file_that_cannot_be_read_begins_a_new_chain() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let segments = SegmentNames::of(&bench.path());
     fs::write(segments.gzip(segments.next(at(0)).unwrap()), "no gzip").unwrap();
-    assert_eq!(bench.start("one").1, Left::default());
+    assert_eq!(bench.start("one").1, ResumePoint::default());
 }
 
 #[test]
@@ -354,7 +358,7 @@ fn a_file_ends_at_the_first_record_that_reaches_the_size() {
 }
 
 #[test]
-fn a_size_too_small_for_records_is_no_flood_of_files() {
+fn a_size_too_small_for_records_makes_no_flood_of_files() {
     let bench = Bench::new(
         Format::Json,
         Rotation {
@@ -376,7 +380,7 @@ fn a_file_ends_at_its_age_counted_from_its_first_record() {
     // An hour less ten seconds before the process starts.
     let mut old = Vec::new();
     Stream::new("old".into(), "x", "all", Format::Json).begin(
-        Left::default(),
+        ResumePoint::default(),
         at(-3_590_000),
         &mut old,
     );
@@ -386,7 +390,7 @@ fn a_file_ends_at_its_age_counted_from_its_first_record() {
     assert!(run.round(at(10_000), 1));
     assert!(!run.round(at(20_000), 1));
     assert!(run.round(at(3_610_000), 1));
-    // A clock that goes back closes nothing.
+    // A clock that is set back closes nothing.
     assert!(!run.round(at(-10_000_000), 1));
     assert_eq!(bench.files().len(), 3);
 }
@@ -414,7 +418,7 @@ fn only_the_newest_closed_files_stay() {
 }
 
 #[test]
-fn a_file_that_was_cut_says_what_it_goes_on_from() {
+fn a_file_that_was_cut_says_what_it_continues() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let (mut run, _) = bench.start("one");
     run.round(at(0), 3);

@@ -1,4 +1,5 @@
-//! Tests of a file that somebody renames, deletes or takes away: that it takes nothing more, why, and how it goes on.
+//! Tests of a file that another process renames, deletes or moves away: that it takes nothing more,
+//! why, and how the audit log continues.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,7 +11,8 @@ use crate::sinks::file::segment_name::SegmentNames;
 use crate::sinks::{Place, Reopen};
 use customs_record::stream::Format;
 
-/// What somebody does to a file, what becomes of its place, what is advised, and what the next file says.
+/// What another process does to a file, what happens to its place, the advice, and what the next
+/// file says.
 type Way = (&'static str, fn(&Path), Place, &'static str, &'static str);
 
 #[test]
@@ -20,7 +22,7 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
             "its directory was removed",
             |path| fs::remove_dir_all(path.parent().unwrap()).unwrap(),
             Place::Deleted,
-            "make its directory first",
+            "create its directory first",
             "deleted",
         ),
         (
@@ -33,7 +35,7 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
                 .unwrap()
             },
             Place::Moved,
-            "make its directory first",
+            "create its directory first",
             "moved",
         ),
         (
@@ -68,7 +70,7 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
                 std::os::unix::fs::symlink("/dev/null", path).unwrap();
             },
             Place::Moved,
-            "it is no regular file any more",
+            "it is not a regular file any more",
             "moved",
         ),
         (
@@ -95,40 +97,40 @@ fn a_file_that_lost_its_name_takes_nothing_until_another_one_can_be_opened() {
             at(0),
         )
         .unwrap();
-        assert_eq!(file.place(), Place::Kept, "{what}");
+        assert_eq!(file.place(), Place::Unchanged, "{what}");
         take_away(&path);
         assert_eq!(file.place(), place, "{what}");
-        // Each try is a try: nothing may be written meanwhile.
+        // Each call is a try: nothing may be written in the meantime.
         for now in [1, 2, 3] {
-            let problem = file.turn(at(now)).unwrap_err().to_string();
+            let problem = file.rotate_if_due(at(now)).unwrap_err().to_string();
             assert!(problem.contains(advice), "{what}: {problem}");
             assert_eq!(file.place(), place, "{what}");
         }
         let _ = fs::remove_file(&path);
         let _ = fs::remove_dir(&path);
         make();
-        assert!(file.turn(at(4)).unwrap(), "{what}");
+        assert!(file.rotate_if_due(at(4)).unwrap(), "{what}");
         assert_eq!(
             (file.place(), file.previous_file()),
-            (Place::Kept, word),
+            (Place::Unchanged, word),
             "{what}"
         );
-        assert!(!file.turn(at(300)).unwrap(), "{what}");
+        assert!(!file.rotate_if_due(at(300)).unwrap(), "{what}");
     }
 }
 
 #[test]
-fn a_file_that_has_its_name_again_goes_on_as_if_nothing_was() {
+fn a_file_that_has_its_name_again_continues_unchanged() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let (mut run, _) = bench.start("one");
     let moved = bench.directory.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
     fs::create_dir(bench.path()).unwrap();
-    assert!(run.file.turn(at(250)).is_err());
+    assert!(run.file.rotate_if_due(at(250)).is_err());
     fs::remove_dir(bench.path()).unwrap();
     fs::rename(&moved, bench.path()).unwrap();
     assert!(!run.round(at(260), 2));
-    assert_eq!(run.file.place(), Place::Kept);
+    assert_eq!(run.file.place(), Place::Unchanged);
     assert_eq!(
         sequences(&verified(&fs::read(bench.path()).unwrap())),
         [1, 2, 3]
@@ -136,29 +138,29 @@ fn a_file_that_has_its_name_again_goes_on_as_if_nothing_was() {
 }
 
 #[test]
-fn where_a_full_file_cannot_be_closed_it_goes_on() {
+fn a_full_file_that_cannot_be_closed_continues() {
     let bench = Bench::new(Format::Json, by_size());
     let (mut run, _) = bench.start("one");
     while run.file.room() > 0 {
         run.round(at(0), 50);
     }
-    // The name under which it would be closed is taken by what cannot be replaced.
+    // The name under which it would be closed is taken by something that cannot be replaced.
     let segments = SegmentNames::of(&bench.path());
     let closed = segments.plain(segments.next(at(1)).unwrap());
     fs::create_dir(&closed).unwrap();
     fs::write(closed.join("x"), "").unwrap();
-    if run.file.turn(at(1)).is_err() {
+    if run.file.rotate_if_due(at(1)).is_err() {
         assert_eq!(
             run.file.place(),
-            Place::Kept,
-            "it has its name, so it goes on"
+            Place::Unchanged,
+            "it has its name, so it continues"
         );
         assert!(!run.round(at(500), 1));
     }
 }
 
 #[test]
-fn a_rename_is_followed_and_the_chain_goes_on() {
+fn a_rename_is_followed_and_the_chain_continues() {
     for (what, make) in [("rename", false), ("rename and create", true)] {
         let bench = Bench::new(Format::Json, Rotation::default());
         let (mut run, _) = bench.start("one");
@@ -205,11 +207,11 @@ fn a_file_that_was_deleted_on_a_full_disk_gives_its_room_back() {
 fn a_signal_has_the_name_looked_up_at_once() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let (mut run, _) = bench.start("one");
-    bench.reopen.ask();
+    bench.reopen.request();
     assert!(!run.round(at(1), 1), "it is the same file");
     fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
     assert!(!run.round(at(2), 1));
-    bench.reopen.ask();
+    bench.reopen.request();
     assert!(run.round(at(3), 1));
 }
 
@@ -223,18 +225,18 @@ fn a_file_that_was_renamed_meanwhile_is_not_taken_for_ours() {
     fs::rename(bench.path(), bench.directory.path().join("audit.log.1")).unwrap();
     File::create(bench.path()).unwrap();
     assert!(run.round(at(1), 1));
-    // The new file was opened, and nothing was closed under a name of ours.
+    // The new file was opened, and no file was closed under a name of customs.
     assert_eq!(bench.files(), [bench.path()]);
 }
 
 #[test]
-fn a_name_that_somebody_else_writes_under_is_not_shared() {
+fn a_name_that_another_process_writes_under_is_not_shared() {
     let bench = Bench::new(Format::Json, Rotation::default());
     let (mut run, _) = bench.start("one");
     fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
     let other = File::create(bench.path()).unwrap();
     other.lock().unwrap();
-    let problem = run.file.turn(at(250)).unwrap_err();
+    let problem = run.file.rotate_if_due(at(250)).unwrap_err();
     assert!(
         problem.to_string().contains("another process writes to it"),
         "{problem}"
