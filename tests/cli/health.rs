@@ -158,7 +158,9 @@ fn a_file_that_lost_its_name_withholds_every_answer_until_it_can_be_made_again()
                 assert_eq!(verified.code, Some(1), "{text}");
                 assert!(verified.stdout.starts_with("bad: deleted: "), "{text}");
                 assert!(
-                    verified.stdout.contains("another process deleted the file before"),
+                    verified
+                        .stdout
+                        .contains("another process deleted the file before"),
                     "{text}"
                 );
             }

@@ -258,7 +258,7 @@ message_fields! {
         /// The sink, as the settings name it.
         100 sink "sink": Cow<'a, str> = "file:/var/log/customs/audit.jsonl";
         /// Which decisions it takes: `all`, `denies`, `dry-run-differs`, or `sample 1/N` of plain
-        /// allows. What is not a decision it always takes.
+        /// allows. A record that is not a decision always passes.
         101 filter "filter": Cow<'a, str> = "sample 1/100";
         /// `json` or `protobuf`.
         102 format "format": Word = "json";
@@ -311,7 +311,7 @@ message_fields! {
 }
 
 message_fields! {
-    /// Records that a subscriber missed, because it was slower than the record.
+    /// Records that a subscriber missed, because it was slower than the audit log.
     #[derive(Clone, Debug, PartialEq)]
     pub struct LagEntry = "lag" in lag, has time {
         /// The number of the first record that it missed, in its stream.

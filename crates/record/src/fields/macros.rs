@@ -1,6 +1,6 @@
 //! What a row of the tables becomes.
 //!
-//! There are two macros: [`decision_fields!`] for the table of a decision and [`message_fields!`]
+//! There are two macros: `decision_fields!` for the table of a decision and `message_fields!`
 //! for all others. They only put a row's parts in their places;
 //! [`FieldValue`](super::value::FieldValue) says what a type does. The rule: nothing here names a
 //! row.
