@@ -15,7 +15,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry::Registry};
 
 use customs_policy::printable;
-use customs_policy::reader::nearest;
+use customs_policy::suggestion::nearest;
 
 /// The environment variable with the filter, such as `debug` or `info,customs_sources=trace`.
 pub const VARIABLE: &str = "CUSTOMS_LOG";

@@ -65,7 +65,7 @@ pub(crate) struct Index {
     pairs: FxHashMap<PairId, (u32, u32)>,
     lists: Box<[u32]>,
     /// One bit per rule, set for rules in a dry run. Empty if there are none.
-    on_trial: Box<[u64]>,
+    dry_run: Box<[u64]>,
 }
 
 /// The ids of source keys.
@@ -104,15 +104,15 @@ impl Index {
             builder.file(position, &sources, &hosts);
         }
         Index {
-            on_trial: on_trial(rules),
+            dry_run: dry_run(rules),
             ..builder.finish()
         }
     }
 
     /// Returns whether a rule is in a dry run, without reading the rule, which is usually far away
     /// in memory. A pass that leaves such rules out can skip a whole set of them.
-    pub(crate) fn is_on_trial(&self, position: u32) -> bool {
-        self.on_trial
+    pub(crate) fn is_dry_run(&self, position: u32) -> bool {
+        self.dry_run
             .get(position as usize / 64)
             .is_some_and(|bits| bits >> (position % 64) & 1 == 1)
     }
@@ -168,7 +168,7 @@ impl Index {
     }
 }
 
-fn on_trial(rules: &[Arc<Rule>]) -> Box<[u64]> {
+fn dry_run(rules: &[Arc<Rule>]) -> Box<[u64]> {
     if rules.iter().all(|rule| rule.mode == Enforcement::Enforce) {
         return Box::default();
     }

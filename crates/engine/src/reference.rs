@@ -37,7 +37,7 @@ pub fn verdict(
     trace(rules, settings, request, Pass::Enforced, now).answer()
 }
 
-/// Returns what the verdict would be with everything on trial enforced.
+/// Returns what the verdict would be if every dry run were enforced.
 pub fn dry_run(
     rules: &Rules,
     settings: &Settings,

@@ -8,7 +8,7 @@
 //! 4. the isolation gate: an isolated caller needs an allow entry;
 //! 5. otherwise the default.
 //!
-//! They are walked in two passes: what is enforced gives the *verdict*, everything on trial
+//! They are walked in two passes: what is enforced gives the *verdict*, everything in the dry run
 //! enforced as well gives the *dry-run answer*. `decide` is total: it returns no `Result` and
 //! cannot panic. The snapshot makes answers; the outcome of them is made with the [`Decision`].
 
@@ -50,7 +50,7 @@ pub struct Snapshot {
     settings: Settings,
     rules: Rules,
     verdict: PassContext,
-    /// `None` where nothing is on trial, so that `dry_run` is the verdict.
+    /// `None` where nothing is in a dry run, so that `dry_run` is the verdict.
     dry_run: Option<PassContext>,
     tables: Tables,
     header_tables: Arc<HeaderTables>,
@@ -96,7 +96,7 @@ impl Snapshot {
         rules
             .egress_policies
             .sort_by(|a, b| a.info.id.cmp(&b.info.id));
-        let on_trial = settings.request_validation == Enforcement::Report
+        let dry_run = settings.request_validation == Enforcement::Report
             || [&rules.denies, &rules.istio_allows, &rules.grants]
                 .into_iter()
                 .flatten()
@@ -110,7 +110,7 @@ impl Snapshot {
                 .istio_bound_allow_policies
                 .iter()
                 .any(|(mode, _)| *mode == Enforcement::Report);
-        let dry_run = on_trial.then(|| PassContext::new(Pass::DryRun, &settings, &rules));
+        let dry_run = dry_run.then(|| PassContext::new(Pass::DryRun, &settings, &rules));
         let verdict = PassContext::new(Pass::Enforced, &settings, &rules);
         let (tables, header_tables) =
             (Tables::of(&rules), Arc::new(HeaderTables::of_rules(&rules)));

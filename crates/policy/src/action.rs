@@ -3,7 +3,8 @@
 
 use super::metadata::Meta;
 use super::problem::{Code, Problem};
-use super::reader::{self, Text};
+use super::reader::Text;
+use super::suggestion;
 
 /// The actions that are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Action {
             other => {
                 let problem = action.error(Code::BadValue, format!("invalid action `{other}`"));
                 problems.push(
-                    match reader::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
+                    match suggestion::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
                         Some(meant) => {
                             problem.hint(format!("did you mean `{meant}`? Actions are upper case"))
                         }

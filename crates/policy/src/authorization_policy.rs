@@ -10,6 +10,7 @@ use super::action::Action;
 use super::document::{Node, Value};
 use super::istio_rules::RuleReader;
 use super::metadata::{Meta, Object};
+use super::named_trust_domain::NamedTrustDomain;
 use super::problem::{Code, Place, Problem, Severity};
 use super::reader::{self, FromNode, Placed};
 use super::spec::authorization_policy::{IstioSpec, Selector, TargetRef};
@@ -32,17 +33,6 @@ pub(crate) struct AuthorizationPolicy {
     pub(crate) rules: Box<[Arc<Rule>]>,
     /// Trust domains that an ALLOW names literally in `principals` or `trustDomains`.
     pub(crate) named_trust_domains: Vec<NamedTrustDomain>,
-}
-
-/// A foreign trust domain that a rule of an ALLOW names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NamedTrustDomain {
-    /// The trust domain.
-    pub(crate) domain: String,
-    /// Where it is named.
-    pub(crate) place: Place,
-    /// The number of the rule in its policy.
-    pub(crate) rule: usize,
 }
 
 /// The workloads that a policy selects in its namespace, or in every namespace if it is in the root

@@ -9,7 +9,8 @@
 use std::sync::Arc;
 
 use super::action::Action;
-use super::authorization_policy::{AuthorizationPolicy, NamedTrustDomain, Target};
+use super::authorization_policy::{AuthorizationPolicy, Target};
+use super::named_trust_domain::NamedTrustDomain;
 use super::problem::{Code, Place, Problem};
 use super::source::LoadedSource;
 use super::targets::{self, ServiceEntries};

@@ -15,7 +15,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
 
 use super::problem::{Code, Place, Problem};
-use super::reader::nearest;
+use super::suggestion::nearest;
 use raw::Raw;
 
 /// The largest file that is read, in bytes.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::document::{Node, Value};
 use super::problem::{Code, Place, Problem};
-use super::reader::distance;
+use super::suggestion::distance;
 
 /// The API groups whose policies are read.
 const CUSTOMS: &str = "egress.customs";

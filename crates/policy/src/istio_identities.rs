@@ -5,9 +5,9 @@
 //! It does not make a trust domain accepted.
 
 use super::action::Action;
-use super::authorization_policy::NamedTrustDomain;
 use super::istio_gaps as gaps;
 use super::istio_rules::RuleReader;
+use super::named_trust_domain::NamedTrustDomain;
 use super::problem::{Code, Place};
 use super::reader::Text;
 use customs_engine::identity::{TrustDomains, is_dns_label, is_dns_subdomain, is_trust_domain};

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use super::action::Action;
-use super::authorization_policy::NamedTrustDomain;
 use super::document::Node;
 use super::istio_gaps as gaps;
 use super::metadata::Meta;
+use super::named_trust_domain::NamedTrustDomain;
 use super::problem::{Code, Place, Problem};
-use super::reader::{self, List, Placed, Refused, Text};
+use super::reader::{List, Placed, Refused, Text};
 use super::spec::authorization_policy::{self as spec, IstioRule, WhenEntry};
+use super::suggestion;
 use customs_engine::condition::Condition;
 use customs_engine::enforcement::Enforcement;
 use customs_engine::field::Field;
@@ -347,7 +348,7 @@ fn bad_key(key: Text<'_>) -> Problem {
         Code::BadValue,
         format!("unknown key `{}` of `when`", key.text),
     );
-    problem.hint(match reader::nearest(key.text, &KEYS) {
+    problem.hint(match suggestion::nearest(key.text, &KEYS) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("the keys are {}", KEYS.map(|k| format!("`{k}`")).join(", ")),
     })

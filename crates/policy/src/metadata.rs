@@ -15,6 +15,7 @@ use super::reader::{self, FromNode, Placed, Text};
 use super::spec::{
     AUTHORIZATION_POLICY, DESTINATION_SET, Document, EGRESS_POLICY, KindSpec, Metadata, ObjectList,
 };
+use super::suggestion;
 use customs_engine::identity::{is_dns_label, is_dns_subdomain};
 
 /// The kinds that are known.
@@ -236,7 +237,7 @@ fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -
         let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
         let ours = Kind::ALL.iter().map(|(_, spec)| spec.name);
         let known: Vec<_> = ours.chain(foreign::PASSED_OF_ISTIO).collect();
-        let hint = match reader::nearest(kind.text, &known) {
+        let hint = match suggestion::nearest(kind.text, &known) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => {
                 "a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet \

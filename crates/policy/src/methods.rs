@@ -2,7 +2,8 @@
 //! matches.
 
 use super::problem::{Code, Problem};
-use super::reader::{Text, nearest};
+use super::reader::Text;
+use super::suggestion::nearest;
 
 /// The registered methods of HTTP, and those that proxies and caches use besides.
 const METHODS: [&str; 42] = [

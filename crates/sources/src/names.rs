@@ -6,7 +6,7 @@
 //! ending after one of these (`deny.yaml.bak`), an ending that is nearly one of them, and a file of
 //! any name that begins as a policy document does, including one that is left out.
 
-use customs_policy::reader::distance;
+use customs_policy::suggestion::distance;
 
 /// Endings of policy files, in lower case.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];

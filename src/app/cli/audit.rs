@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use customs_engine::reason::Reason;
-use customs_policy::reader::nearest;
+use customs_policy::suggestion::nearest;
 use customs_record::fields::KINDS;
 
 /// The tools for an audit log.

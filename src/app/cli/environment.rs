@@ -20,7 +20,7 @@ use crate::app::settings::{PREFIX, SETTINGS, Written};
 use crate::app::{BAD_SETTING, print_error};
 use crate::ops::telemetry;
 use customs_policy::printable;
-use customs_policy::reader;
+use customs_policy::suggestion;
 
 /// Reads the command line and the environment.
 ///
@@ -168,8 +168,8 @@ fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
         .collect();
     let variable = |name: &str| Meant::Variable(format!("{PREFIX}{name}"));
     let near = |word: &str| {
-        let named = reader::nearest(word, &names).map(variable);
-        let key = || reader::nearest(&word.to_lowercase(), &in_file);
+        let named = suggestion::nearest(word, &names).map(variable);
+        let key = || suggestion::nearest(&word.to_lowercase(), &in_file);
         named.or_else(|| key().map(|key| Meant::FileOnly(key.to_owned())))
     };
     // A name that extends a setting's name (`LISTEN_PORT`), or that ends within a word of it

@@ -11,7 +11,8 @@ use customs_engine::effect::Effect;
 use customs_engine::reason::Reason;
 use customs_policy::document::{self, Node};
 use customs_policy::problem::{Code, Place, Problem};
-use customs_policy::reader::{self, FromNode, Placed, Required, Text};
+use customs_policy::reader::{FromNode, Placed, Required, Text};
+use customs_policy::suggestion;
 
 pub(crate) use spec::PolicyTest;
 
@@ -185,7 +186,7 @@ fn reason(text: Text<'_>) -> Result<Expected<Reason>, Problem> {
         return Ok(expected(text, *known));
     }
     let problem = text.error(Code::BadValue, format!("invalid reason `{}`", text.text));
-    Err(match reader::nearest(text.text, &names) {
+    Err(match suggestion::nearest(text.text, &names) {
         Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
         None => problem.hint(format!("the reasons are {}", names.join(", "))),
     })

@@ -22,7 +22,7 @@ use customs_engine::effect::Effect;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Code, Place, Problem, Severity};
-use customs_policy::reader;
+use customs_policy::suggestion;
 use customs_sources::PolicyDirectory;
 
 /// Runs the cases and prints the results.
@@ -256,7 +256,7 @@ fn unknown_rule(wanted: &str, coverage: &Coverage) -> Option<String> {
     let ids: Vec<&str> = coverage.ids().collect();
     let exists = |id: &str| id.starts_with("builtin#") || ids.contains(&id);
     let unknown = wanted.split(',').find(|id| !exists(id))?;
-    Some(match reader::nearest(unknown, &ids) {
+    Some(match suggestion::nearest(unknown, &ids) {
         Some(meant) => format!("there is no rule `{unknown}`; did you mean `{meant}`?"),
         None => format!("there is no rule `{unknown}`"),
     })

@@ -32,7 +32,7 @@ pub struct Nearest {
     rule: RuleFacts,
     hosts: Vec<String>,
     shared_labels: usize,
-    on_trial: bool,
+    dry_run: bool,
     hosts_match: bool,
     /// The parts that do not match, in order.
     #[serde(default)]
@@ -60,7 +60,7 @@ impl fmt::Display for Nearest {
             "nearest: {} ({}) allows {hosts}",
             self.rule.id, self.rule.origin
         )?;
-        if self.on_trial {
+        if self.dry_run {
             f.write_str("; it is only a dry run")?;
         }
         let listed: Vec<&str> = self
@@ -128,7 +128,7 @@ pub(super) fn nearest(
         // of rules.
         if best.as_ref().is_none_or(|(most, _)| rank > *most) {
             let hosts = hosts(operation).map(HostPattern::to_string).collect();
-            let on_trial = !is_in_force;
+            let dry_run = !is_in_force;
             let rule = RuleFacts::of(&rule.info);
             best = Some((
                 rank,
@@ -136,7 +136,7 @@ pub(super) fn nearest(
                     rule,
                     hosts,
                     shared_labels,
-                    on_trial,
+                    dry_run,
                     hosts_match,
                     misses,
                 },

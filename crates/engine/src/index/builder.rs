@@ -66,7 +66,7 @@ impl Builder {
             hosts: self.hosts,
             pairs,
             lists,
-            on_trial: Box::default(),
+            dry_run: Box::default(),
         }
     }
 }

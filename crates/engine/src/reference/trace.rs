@@ -131,7 +131,7 @@ pub struct AllowMatches<'t> {
     /// The rule that would open if it had not expired, of several the one to be named.
     pub expired: Option<&'t Arc<Rule>>,
     /// If no rule opens, those that might have been meant: of ALLOW policies all, of allow entries
-    /// those that are about the caller; on trial or not.
+    /// those that are about the caller; in a dry run or enforced.
     pub candidates: Vec<Candidate<'t>>,
 }
 

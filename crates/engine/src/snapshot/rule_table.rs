@@ -66,7 +66,7 @@ impl<'s> RuleTable<'s> {
                 .copied()
                 .take_while(|position| *position < before)
             {
-                if pass_context.pass == Pass::Enforced && index.is_on_trial(position) {
+                if pass_context.pass == Pass::Enforced && index.is_dry_run(position) {
                     continue;
                 }
                 let Some(rule) = rules.get(position as usize) else {
@@ -117,7 +117,7 @@ impl<'s> RuleTable<'s> {
         let mut expired: Option<((Specificity, u32), &Rule)> = None;
         index.lists(caller, context.request, Match::Strict, |list| {
             for position in list.iter().copied() {
-                if pass == Pass::Enforced && index.is_on_trial(position) {
+                if pass == Pass::Enforced && index.is_dry_run(position) {
                     continue;
                 }
                 let Some(rule) = rules.get(position as usize) else {
