@@ -50,6 +50,7 @@ format:
 
 lint:
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items
 
 # Each crate must build alone, with no more than its own manifest asks for. Tests turn every feature of customs-audit on, so
 # its library is built without features and with each of them as well.

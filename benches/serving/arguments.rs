@@ -9,7 +9,7 @@ use crate::floor::{Kind, Layout};
 /// What serving costs.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The parts to run, in this order [default: all of them]
@@ -29,14 +29,14 @@ pub struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Be a server that allows every check, on a port that is printed
     #[command(hide = true)]
     Floor { kind: Kind, layout: Layout },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub(crate) enum Part {
     Cpu,
     Latency,
     Reload,
@@ -47,7 +47,7 @@ pub enum Part {
 /// How much is measured. Each part has one more round, the first, which warms up and is not
 /// counted.
 #[derive(Clone, Copy, Debug, Args, Serialize)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// Rounds that count
     #[arg(long, default_value_t = 9)]
     pub rounds: usize,
@@ -63,7 +63,7 @@ pub struct Sizes {
 }
 
 impl Arguments {
-    pub fn parts(&self) -> Vec<Part> {
+    pub(crate) fn parts(&self) -> Vec<Part> {
         if self.parts.is_empty() {
             Part::value_variants().to_vec()
         } else {
@@ -71,7 +71,7 @@ impl Arguments {
         }
     }
 
-    pub fn sizes(&self) -> Sizes {
+    pub(crate) fn sizes(&self) -> Sizes {
         if self.quick {
             Sizes {
                 rounds: 2,

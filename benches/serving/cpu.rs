@@ -40,7 +40,7 @@ const LAYOUTS: [Layout; 2] = [Layout::PerCore, Layout::Stealing];
 /// Rounds and checks of the short measurement.
 const LOOK: (usize, u64) = (3, 50_000);
 
-pub fn measure(session: &mut Session) -> Result<Findings> {
+pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let mut findings = Findings::new("cpu", "us of CPU a check", how(session));
     let (floors, customs) = (start_floors(session)?, start_customs(session)?);
     let servers: Vec<&Server> = floors
@@ -121,7 +121,7 @@ fn ask_in_turn(
 }
 
 /// Returns the layout of the floor: what [`measure`] found, or the result of a short measurement.
-pub fn floor_layout(session: &mut Session) -> Result<Layout> {
+pub(crate) fn floor_layout(session: &mut Session) -> Result<Layout> {
     let layout = match session.cheaper {
         Some(layout) => layout,
         None => cheaper_layout(session)?,

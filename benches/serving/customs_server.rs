@@ -18,16 +18,16 @@ use customs_test_support::process::Process;
 use customs_test_support::{http, ports};
 
 /// The size of the set that the figures are about.
-pub const MANY: usize = 100_000;
+pub(crate) const MANY: usize = 100_000;
 /// A set as small as the benchmarks' generator can make.
-pub const FEW: usize = 10;
+pub(crate) const FEW: usize = 10;
 
 /// How long a reload may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where decisions are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record {
+pub(crate) enum Record {
     Off,
     /// A file, which is rotated so that the disk does not fill up.
     File,
@@ -38,7 +38,7 @@ pub enum Record {
 }
 
 /// A running customs.
-pub struct CustomsServer {
+pub(crate) struct CustomsServer {
     pub server: Server,
     admin: u16,
     policies: PathBuf,
@@ -47,7 +47,7 @@ pub struct CustomsServer {
 }
 
 /// Returns the name in the tables.
-pub fn name(rules: usize, record: Record) -> String {
+pub(crate) fn name(rules: usize, record: Record) -> String {
     let rules = customs_test_support::bench_report::document::count(rules as f64);
     match record {
         Record::Off => format!("customs, {rules} rules, audit off"),
@@ -61,7 +61,7 @@ pub fn name(rules: usize, record: Record) -> String {
 
 impl CustomsServer {
     /// Starts one, and checks that it allows the captured check by the rule that is made for it.
-    pub fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
+    pub(crate) fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
         let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
         let (policies, log) = (folder.join("policies"), folder.join("log"));
         policies::write(&policies, rules, 0)?;
@@ -107,7 +107,7 @@ impl CustomsServer {
     }
 
     /// Changes every policy file of the set and waits until the new set is in force.
-    pub fn change_all_policies(&mut self) -> Result<()> {
+    pub(crate) fn change_all_policies(&mut self) -> Result<()> {
         let old = self.revision()?;
         self.edition += 1;
         policies::write(&self.policies, self.rules, self.edition)?;

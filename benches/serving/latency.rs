@@ -23,15 +23,15 @@ use customs_test_support::bench_report::statistics::percentile;
 /// Checks a second.
 const RATES: [u64; 3] = [1_000, 5_000, 10_000];
 /// The rate that lines are about.
-pub const USUAL_RATE: u64 = 5_000;
+pub(crate) const USUAL_RATE: u64 = 5_000;
 
 /// Percentiles, each of a thousand, by name.
-pub const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p99.9", 999)];
+pub(crate) const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p99.9", 999)];
 
 /// What does not count at the beginning and at the end, in microseconds.
 const EDGE: u64 = 200_000;
 
-pub fn measure(session: &mut Session) -> Result<Findings> {
+pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
         "{} rounds of {} s to each server at each rate, in checks per second, sent when due over 10 connections.",
         session.sizes.rounds, session.sizes.seconds
@@ -80,7 +80,7 @@ fn ask_in_turn(
 
 /// Returns from when to when requests count: from shortly after the first one to shortly before the
 /// last.
-pub fn counted(requests: &[Request]) -> Result<(u64, u64)> {
+pub(crate) fn counted(requests: &[Request]) -> Result<(u64, u64)> {
     let (first, last) = first_sent(requests)
         .zip(last_sent(requests))
         .context("no request was sent")?;
@@ -88,7 +88,7 @@ pub fn counted(requests: &[Request]) -> Result<(u64, u64)> {
 }
 
 /// Records one round's percentiles.
-pub fn record(
+pub(crate) fn record(
     findings: &mut Findings,
     subject: &str,
     condition: impl Fn(&str) -> String,

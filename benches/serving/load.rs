@@ -18,7 +18,7 @@ use customs_test_support::bench_report::h2load_output::{self, Request};
 
 /// How checks are sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub(crate) struct Shape {
     pub connections: u64,
     /// Checks in flight on each connection.
     pub streams: u64,
@@ -26,7 +26,7 @@ pub struct Shape {
 
 impl Shape {
     /// Returns the name in the tables: `4x64`.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         format!("{}x{}", self.connections, self.streams)
     }
 }
@@ -39,13 +39,18 @@ const STEADY: Shape = Shape {
 const APART: &str = "11ms";
 
 /// Sends `checks` checks as fast as answers arrive.
-pub fn closed(session: &Session, port: u16, shape: Shape, checks: u64) -> Result<()> {
+pub(crate) fn closed(session: &Session, port: u16, shape: Shape, checks: u64) -> Result<()> {
     let mut command = command(session, port, shape, checks);
     run(&mut command, checks)
 }
 
 /// Sends `rate` checks per second for `seconds`, and returns each.
-pub fn steady(session: &Session, port: u16, rate: u64, seconds: u64) -> Result<Vec<Request>> {
+pub(crate) fn steady(
+    session: &Session,
+    port: u16,
+    rate: u64,
+    seconds: u64,
+) -> Result<Vec<Request>> {
     let log = session.scratch.path().join("h2load.log");
     // h2load appends.
     let _ = std::fs::remove_file(&log);

@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// The machine and the tools.
 #[derive(Debug, Serialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     pub date: String,
     pub processor: String,
     pub processors: usize,
@@ -26,7 +26,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn look(session: &Session) -> Result<Machine> {
+    pub(crate) fn look(session: &Session) -> Result<Machine> {
         let information = fs::read_to_string("/proc/cpuinfo")?;
         let model = information
             .lines()
@@ -59,7 +59,7 @@ impl Machine {
         })
     }
 
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         format!(
             "{}: {}, {} processors, Linux {}; rustc {}, Envoy {}, h2load {}; commit {}; {} processes were running on average \
              in the minute before.",

@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// fewer rounds.
 const ROUNDS: usize = 6;
 
-pub fn measure(session: &mut Session) -> Result<Findings> {
+pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let checks = session.sizes.checks;
     let how = format!(
         "New processes in each round, {} checks to each: at rest once ready, under load, and the peak until then; for customs \

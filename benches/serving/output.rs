@@ -24,7 +24,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// Writes everything that was found so far.
-pub fn write(machine: &Machine, arguments: &Arguments, found: &[Findings]) -> Result<()> {
+pub(crate) fn write(machine: &Machine, arguments: &Arguments, found: &[Findings]) -> Result<()> {
     let folder = folder()?;
     fs::create_dir_all(&folder)?;
     let all = json!({ "machine": machine, "sizes": arguments.sizes(), "parts": found });
@@ -40,7 +40,7 @@ pub fn write(machine: &Machine, arguments: &Arguments, found: &[Findings]) -> Re
 }
 
 /// Puts tables and pictures into docs/, replacing those of an earlier run.
-pub fn publish(machine: &Machine, found: &[Findings]) -> Result<()> {
+pub(crate) fn publish(machine: &Machine, found: &[Findings]) -> Result<()> {
     let docs = repository().join("docs");
     let (pictures, page) = (docs.join("benchmarks"), docs.join("BENCHMARKS.md"));
     fs::create_dir_all(&pictures)?;

@@ -9,16 +9,16 @@ use anyhow::{Context, Result};
 use customs_test_support::bench_policies::{self as set, Shape};
 
 /// The namespace of the captured check's caller, and its destination.
-pub const NAMESPACE: &str = "payments";
-pub const ACCOUNT: &str = "checkout-service";
-pub const HOST: &str = "api.partner-example.com";
+pub(crate) const NAMESPACE: &str = "payments";
+pub(crate) const ACCOUNT: &str = "checkout-service";
+pub(crate) const HOST: &str = "api.partner-example.com";
 
 /// Why the captured check is allowed under these policies.
-pub const REASON: &str = "allowed_by_rule";
+pub(crate) const REASON: &str = "allowed_by_rule";
 
 /// Writes `rules` rules, and the one that allows the captured check, each file by renaming it into
 /// place. Another edition changes rules in every file of the set.
-pub fn write(folder: &Path, rules: usize, edition: usize) -> Result<()> {
+pub(crate) fn write(folder: &Path, rules: usize, edition: usize) -> Result<()> {
     fs::create_dir_all(folder)?;
     for file in set::source(Shape::Teams, rules).files {
         let text = std::str::from_utf8(&file.bytes)?

@@ -27,7 +27,7 @@ const CHANGE_AFTER: Duration = Duration::from_millis(700);
 const QUIET: &str = "customs, no change";
 const CHANGED: &str = "customs, all policies change";
 
-pub fn measure(session: &mut Session) -> Result<Findings> {
+pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
         "{} rounds at {}/s: the floor, customs with 100,000 rules and its record in a file, and the same customs from the \
          writing of 100 changed files until the new set is in force.",

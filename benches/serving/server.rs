@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     /// The name in the tables.
     pub name: String,
     pub port: u16,
@@ -34,7 +34,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(name: String, port: u16, process: Process) -> Server {
+    pub(crate) fn new(name: String, port: u16, process: Process) -> Server {
         Server {
             name,
             port,
@@ -43,7 +43,7 @@ impl Server {
     }
 
     /// Starts this binary again as a floor.
-    pub fn floor(session: &Session, kind: Kind, layout: Layout) -> Result<Server> {
+    pub(crate) fn floor(session: &Session, kind: Kind, layout: Layout) -> Result<Server> {
         let name = kind.name(layout);
         let log = session
             .folder("floors")?
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Sends the captured check once. It must be allowed, and for this reason if one is given.
-    pub fn must_allow(&self, reason: &str) -> Result<()> {
+    pub(crate) fn must_allow(&self, reason: &str) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -89,7 +89,11 @@ impl Server {
 
     /// Returns the CPU time per check, in microseconds, over `checks` checks: of all threads,
     /// including work after the answers.
-    pub fn cpu_per_check(&self, checks: u64, ask: impl FnOnce() -> Result<()>) -> Result<f64> {
+    pub(crate) fn cpu_per_check(
+        &self,
+        checks: u64,
+        ask: impl FnOnce() -> Result<()>,
+    ) -> Result<f64> {
         let before = self.cpu()?;
         ask().with_context(|| format!("{} was asked", self.name))?;
         self.settle()?;
@@ -97,7 +101,7 @@ impl Server {
     }
 
     /// Waits until it has nothing left to do, such as records to write.
-    pub fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         let start = Instant::now();
         loop {
             let before = self.cpu()?;
@@ -113,11 +117,11 @@ impl Server {
         }
     }
 
-    pub fn cpu(&self) -> Result<CpuTime> {
+    pub(crate) fn cpu(&self) -> Result<CpuTime> {
         Ok(CpuTime::of(self.process.id())?)
     }
 
-    pub fn memory(&self) -> Result<Memory> {
+    pub(crate) fn memory(&self) -> Result<Memory> {
         Ok(Memory::of(self.process.id())?)
     }
 }

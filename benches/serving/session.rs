@@ -14,7 +14,7 @@ use customs_test_support::repository;
 use customs_test_support::tools::{self, Tool};
 
 /// One run of the benchmark.
-pub struct Session {
+pub(crate) struct Session {
     pub envoy: Tool,
     pub h2load: Tool,
     pub sizes: Sizes,
@@ -25,7 +25,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn begin(arguments: &Arguments) -> Result<Session> {
+    pub(crate) fn begin(arguments: &Arguments) -> Result<Session> {
         let scratch = tempfile::Builder::new()
             .prefix("customs-bench-")
             .tempdir()?;
@@ -42,7 +42,7 @@ impl Session {
     }
 
     /// Creates a folder for a server.
-    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.scratch.path().join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
@@ -51,12 +51,12 @@ impl Session {
 
 /// Returns the path of a check as Envoy sent it, with the five bytes that gRPC puts before a
 /// message.
-pub fn framed_check() -> PathBuf {
+pub(crate) fn framed_check() -> PathBuf {
     repository().join("tests/captures/check_request.grpc")
 }
 
 /// Returns the order in which `count` subjects are measured in a round: it starts from another one
 /// each time, and from the first in round one, which is the first that counts.
-pub fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + count - 1 + round) % count)
 }

@@ -21,7 +21,7 @@ use customs_record::entry::headers::SECRET;
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum AuditDurability {
+pub(crate) enum AuditDurability {
     /// When the operating system writes them back
     None,
     /// Within the sync interval
@@ -65,7 +65,7 @@ section! {
 /// What is hashed or left out of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Redact {
+pub(crate) struct Redact {
     /// The principal, as sent and as parsed: `keep`, `hash` or `drop`. Its namespace and trust
     /// domain are always recorded.
     pub principal: Redaction,
@@ -80,7 +80,7 @@ pub struct Redact {
 /// What happens to a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Redaction {
+pub(crate) enum Redaction {
     /// It is recorded.
     #[default]
     Keep,

@@ -27,7 +27,7 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Why a server does not answer a question, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AskError {
+pub(super) enum AskError {
     /// The text is not an address.
     #[error("--admin: invalid address `{0}`: expected HOST:PORT, as in `serve --admin`")]
     Address(String),
@@ -99,7 +99,7 @@ pub enum AskError {
 ///
 /// # Errors
 /// Returns why there is no answer, and what to do.
-pub fn ask(admin: &str, question: &Value) -> Result<Explanation, AskError> {
+pub(super) fn ask(admin: &str, question: &Value) -> Result<Explanation, AskError> {
     let address = address(admin)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -23,7 +23,7 @@ pub(super) async fn first_round(mut files: watch::Receiver<Status>) {
 /// A policy set is required, and none is in force.
 #[derive(Debug, thiserror::Error)]
 #[error("the policies do not load, and --require-policy was given")]
-pub struct RequiredPolicyError {
+pub(super) struct RequiredPolicyError {
     /// The reason.
     pub problems: Vec<Problem>,
 }

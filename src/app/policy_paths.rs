@@ -19,7 +19,7 @@ use customs_sources::{PolicyDirectory, SourceOptions};
 /// An entry of `policies`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum PolicyPath {
+pub(crate) enum PolicyPath {
     /// A directory that is one source.
     Plain(PathBuf),
     /// A directory with options.
@@ -29,7 +29,7 @@ pub enum PolicyPath {
 /// A directory and how it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DirectoryOptions {
+pub(crate) struct DirectoryOptions {
     /// The directory of an entry with options.
     pub dir: PathBuf,
     /// `directory`: each directory in this one is a source that is bound to the namespace of its
@@ -53,7 +53,7 @@ fn is_false(value: &bool) -> bool {
 /// Where the namespace of a source comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum NamespaceFrom {
+pub(crate) enum NamespaceFrom {
     /// The name of its directory.
     Directory,
 }
@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for EitherForm {
 #[error(
     "unknown option `{0}` of a directory: expected `recursive=true`, `default_namespace=NAME` or `namespace_from=directory`"
 )]
-pub struct DirectoryOptionError(String);
+pub(crate) struct DirectoryOptionError(String);
 
 /// Parses a directory of the command line or the environment, with its options after a question
 /// mark.

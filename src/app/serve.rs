@@ -56,7 +56,7 @@ const FLUSH_BOUND: Duration = Duration::from_secs(5);
 
 /// Why `serve` failed.
 #[derive(Debug)]
-pub enum ServeError {
+pub(super) enum ServeError {
     /// Policies are required and do not load.
     Policy(RequiredPolicyError),
     /// Any other error.
@@ -74,7 +74,10 @@ impl<E: Into<anyhow::Error>> From<E> for ServeError {
 /// # Errors
 /// Returns why it could not start, what ended by itself, or which time limit was exceeded while
 /// ending.
-pub async fn serve(settings: Resolved, file: Option<SettingsFile>) -> Result<(), ServeError> {
+pub(super) async fn serve(
+    settings: Resolved,
+    file: Option<SettingsFile>,
+) -> Result<(), ServeError> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
     // Addresses come first: if one of them cannot be bound, nothing has been written yet.

@@ -153,7 +153,7 @@ settings! {
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum DefaultEffect {
+pub(crate) enum DefaultEffect {
     /// Allow, as Istio does
     Allow,
     /// Deny
@@ -165,7 +165,7 @@ pub enum DefaultEffect {
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Enforcement {
+pub(crate) enum Enforcement {
     /// Enforce
     Enforce,
     /// Only record
@@ -177,7 +177,7 @@ pub enum Enforcement {
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum IdentitySource {
+pub(crate) enum IdentitySource {
     /// `source.principal`
     Principal,
     /// `x-forwarded-client-cert`

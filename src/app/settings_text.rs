@@ -10,7 +10,7 @@ use super::settings::{SETTINGS, Settings};
 
 /// Returns every setting with its default and its documentation. The comment of a setting describes
 /// the keys within it.
-pub fn commented_defaults() -> String {
+pub(super) fn commented_defaults() -> String {
     let schema = Value::from(schemars::schema_for!(Settings));
     let mut out = String::from("# Every setting of customs with its default.\n");
     for setting in SETTINGS {

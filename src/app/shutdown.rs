@@ -11,7 +11,7 @@ use customs_sources::Trigger;
 
 /// A signal that ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndSignal {
+pub(super) enum EndSignal {
     /// SIGTERM: an orchestrator ends the server, and its clients need time to learn of that.
     Terminate,
     /// SIGINT: a user at a terminal, who waits.
@@ -20,7 +20,7 @@ pub enum EndSignal {
 
 impl EndSignal {
     /// Returns its name.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             EndSignal::Terminate => "SIGTERM",
             EndSignal::Interrupt => "SIGINT",
@@ -30,7 +30,7 @@ impl EndSignal {
 
 /// The signals that end the process, received from the creation of this value on.
 #[derive(Debug)]
-pub struct Termination {
+pub(super) struct Termination {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -40,7 +40,7 @@ impl Termination {
     ///
     /// # Errors
     /// Returns the error of the operating system.
-    pub fn listen() -> io::Result<Termination> {
+    pub(super) fn listen() -> io::Result<Termination> {
         Ok(Termination {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -48,7 +48,7 @@ impl Termination {
     }
 
     /// Waits for the next signal.
-    pub async fn next(&mut self) -> EndSignal {
+    pub(super) async fn next(&mut self) -> EndSignal {
         tokio::select! {
             _ = self.terminate.recv() => EndSignal::Terminate,
             _ = self.interrupt.recv() => EndSignal::Interrupt,
@@ -61,7 +61,7 @@ impl Termination {
 ///
 /// # Errors
 /// If no thread can be started, or the work panics.
-pub async fn unless_ended<T: Send + 'static>(
+pub(super) async fn unless_ended<T: Send + 'static>(
     termination: &mut Termination,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Result<T, EndSignal>> {
@@ -83,12 +83,12 @@ pub async fn unless_ended<T: Send + 'static>(
 ///
 /// # Errors
 /// Returns the error of the operating system.
-pub fn hangups() -> io::Result<Signal> {
+pub(super) fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
 /// Reloads at every SIGHUP and never returns.
-pub async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reopen) {
+pub(super) async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reopen) {
     while hangups.recv().await.is_some() {
         tracing::info!(
             "SIGHUP: reading the policies and the settings file now, reopening the files of the audit log"

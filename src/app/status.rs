@@ -20,7 +20,7 @@ use customs_sources::{Status, status};
 
 /// Readiness, and what is in force.
 #[derive(Clone, Debug)]
-pub struct Overview {
+pub(super) struct Overview {
     /// The state of the policy files.
     pub files: watch::Receiver<Status>,
     /// Whether the server is shutting down.
@@ -33,7 +33,7 @@ impl Overview {
     /// Returns whether a check would be answered by policy now: a good set is in force, and its
     /// answer can be recorded. Under `enforcement: report` the server is ready without a set,
     /// because it allows.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.has_policy()
             && !self.draining.load(Ordering::Relaxed)
             && self.recorder.withholding().is_none()
@@ -45,13 +45,13 @@ impl Overview {
     }
 
     /// Returns whether verdicts are enforced.
-    pub fn enforcement(&self) -> Enforcement {
+    pub(super) fn enforcement(&self) -> Enforcement {
         self.files.borrow().settings.enforcement
     }
 
     /// Updates the metrics from the state of the files; a source that was never read counts as read
     /// at `started`.
-    pub fn update_metrics(&self, metrics: &Metrics, started: UnixNanos) {
+    pub(super) fn update_metrics(&self, metrics: &Metrics, started: UnixNanos) {
         let files = self.files.borrow();
         metrics.set_reads(opening::reads(&files, started));
         metrics.set_expirations(files.expirations.clone());
@@ -59,7 +59,7 @@ impl Overview {
     }
 
     /// Returns the report of the current state.
-    pub fn report(&self) -> StatusReport {
+    pub(super) fn report(&self) -> StatusReport {
         let files = self.files.borrow().clone();
         let settings = &files.settings;
         let problem = files.last_problem.as_ref();

@@ -20,11 +20,11 @@ const END_BOUND: Duration = Duration::from_secs(2);
 
 /// Listeners for tails, in the order of the settings.
 #[derive(Debug)]
-pub struct Bound(Vec<Listener>);
+pub(super) struct Bound(Vec<Listener>);
 
 /// Tails that are being served.
 #[derive(Debug)]
-pub struct Tails {
+pub(super) struct Tails {
     tasks: JoinSet<Result<()>>,
     stop: CancellationToken,
 }
@@ -33,7 +33,7 @@ pub struct Tails {
 ///
 /// # Errors
 /// Returns which address cannot be used, and what to do.
-pub async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
+pub(super) async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
     let mut bound = Vec::new();
     for sink in sinks {
         let Target::Tail(address) = &sink.target else {
@@ -70,7 +70,7 @@ impl Bound {
     ///
     /// # Errors
     /// If reflection cannot be built, which only a broken build causes.
-    pub fn serve(self, tails: &[Tail]) -> Result<Tails> {
+    pub(super) fn serve(self, tails: &[Tail]) -> Result<Tails> {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         for (listener, tail) in self.0.into_iter().zip(tails) {
             tracing::info!(
@@ -108,7 +108,7 @@ async fn serve(server: TailServer, listener: Listener, stop: CancellationToken) 
 impl Tails {
     /// Waits until one ends by itself, which none should, and returns why; never returns without a
     /// tail.
-    pub async fn ended(&mut self) -> String {
+    pub(super) async fn ended(&mut self) -> String {
         match self.tasks.join_next().await {
             None => std::future::pending().await,
             Some(Ok(Ok(()))) => "a tail of the audit log".to_owned(),
@@ -125,7 +125,7 @@ impl Tails {
     /// Lets subscribers read the last records, and then ends them. A slow subscriber is
     /// disconnected: it loses nothing that is stored elsewhere, and the process does not wait for
     /// it.
-    pub async fn finish(mut self) {
+    pub(super) async fn finish(mut self) {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(END_BOUND, all).await.is_err() {

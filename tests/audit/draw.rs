@@ -402,7 +402,7 @@ impl Drawn {
 }
 
 /// An entry of any kind; every kind as often as any other.
-pub fn entry() -> impl Strategy<Value = Entry> {
+pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     (0..13_usize, prop::collection::vec(text(), 8), any::<u64>())
         .prop_map(|(kind, texts, state)| Drawn { texts, state }.entry(kind))
 }

@@ -18,14 +18,14 @@ use crate::line;
 use customs_test_support::case_rows as rows;
 
 /// A check and the policies that decide it.
-pub struct Case {
+pub(crate) struct Case {
     pub check: CheckRequest,
     pub snapshot: Snapshot,
 }
 
 impl Case {
     /// The record of the decision. `recorded_headers` are those whose values are recorded.
-    pub fn entry(&self, recorded_headers: &[String]) -> DecisionRecord {
+    pub(crate) fn entry(&self, recorded_headers: &[String]) -> DecisionRecord {
         let decoded = DecodedCheck::of(&self.check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(self.snapshot.settings());

@@ -33,7 +33,7 @@ fn message_of(field: &str) -> MessageDescriptor {
 }
 
 /// A line as any protobuf library reads it.
-pub fn parsed(line: &str) -> DynamicMessage {
+pub(crate) fn parsed(line: &str) -> DynamicMessage {
     let mut reader = serde_json::Deserializer::from_str(line);
     let message = DynamicMessage::deserialize(SCHEMA.clone(), &mut reader)
         .unwrap_or_else(|why| panic!("{why}: {line}"));
@@ -47,7 +47,7 @@ fn decoded(bytes: &[u8]) -> DynamicMessage {
 
 /// Checks that the names in an object, and in all objects inside it, have the order of their
 /// numbers.
-pub fn assert_in_order(object: &Value, schema: &MessageDescriptor) {
+pub(crate) fn assert_in_order(object: &Value, schema: &MessageDescriptor) {
     let numbers: Vec<u32> = object
         .as_object()
         .unwrap()

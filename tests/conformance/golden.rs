@@ -25,7 +25,7 @@ const DOMAINS: [(&str, &[&str]); 4] = [
 const OF_OLD: &str = "allow-host-before-111";
 
 /// Compares every pair and returns how many there were.
-pub fn compare(folder: &Path) -> usize {
+pub(crate) fn compare(folder: &Path) -> usize {
     let read = |name: &str| std::fs::read_to_string(folder.join(name));
     let names = std::fs::read_dir(folder)
         .unwrap()

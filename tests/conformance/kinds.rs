@@ -11,7 +11,7 @@ use crate::rows::{Answer, Check, Set};
 
 /// Returns whether only the method's case makes the difference: the policies name it in another
 /// case, and a method that they do not name at all is answered as Envoy answered this one.
-pub fn is_method_case(set: &Set, compiled: &Compiled, check: &Check) -> bool {
+pub(crate) fn is_method_case(set: &Set, compiled: &Compiled, check: &Check) -> bool {
     let mut words = set
         .yaml
         .split(|c: char| c.is_whitespace() || "\"'[],".contains(c))
@@ -84,7 +84,12 @@ fn known(name: &str) -> Option<&'static Cause> {
 
 /// Returns which of the row's oddities can have made customs stricter under these policies, and the
 /// reason of the answer; `None` if none can.
-pub fn kind(set: &Set, compiled: &Compiled, check: &Check, answer: &Answer) -> Option<String> {
+pub(crate) fn kind(
+    set: &Set,
+    compiled: &Compiled,
+    check: &Check,
+    answer: &Answer,
+) -> Option<String> {
     let mut causes: Vec<&str> = check.odd_tags().collect();
     let tagged = causes.iter().any(|cause| cause.starts_with("id-"));
     causes.extend(
@@ -103,7 +108,7 @@ pub fn kind(set: &Set, compiled: &Compiled, check: &Check, answer: &Answer) -> O
 }
 
 /// Returns the causes of the differences that no row of the table in docs/POLICY.md lists.
-pub fn undocumented(tally: &Tally) -> Vec<String> {
+pub(crate) fn undocumented(tally: &Tally) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("docs")
         .join("POLICY.md");
@@ -136,7 +141,7 @@ pub fn undocumented(tally: &Tally) -> Vec<String> {
 }
 
 /// Returns the oddity of the row that lets customs allow what Istio denies.
-pub fn wider_kind(check: &Check) -> Option<&'static str> {
+pub(crate) fn wider_kind(check: &Check) -> Option<&'static str> {
     let single = [
         "tcp-host",
         "host-any-port",

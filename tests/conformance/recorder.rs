@@ -2,4 +2,4 @@
 //! translated for Envoy.
 
 mod matchers;
-pub mod translate;
+pub(crate) mod translate;

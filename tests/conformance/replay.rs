@@ -11,7 +11,7 @@ use crate::rows::{Check, Loading, Set};
 
 /// The sorted outcome of a file.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     name: &'static str,
     pub sets: usize,
     pub rows: usize,
@@ -33,7 +33,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn of(name: &'static str, sets: &[Set]) -> Tally {
+    pub(crate) fn of(name: &'static str, sets: &[Set]) -> Tally {
         let mut tally = Tally {
             name,
             ..Tally::default()
@@ -92,7 +92,7 @@ impl Tally {
         }
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let name = self.name;
         crate::print(&format!(
             "{name}: {} sets, {} rows: {} ordinary, of which {} agree and {} differ in the method's case only ({})",
@@ -128,7 +128,7 @@ impl Tally {
 
     /// Checks that no row is wrong, that docs/POLICY.md lists every kind of difference, and that
     /// exactly these sets are refused.
-    pub fn assert_as_documented(&self, refused: &[&str]) {
+    pub(crate) fn assert_as_documented(&self, refused: &[&str]) {
         assert!(
             self.wrong.is_empty(),
             "{} rows of {} are wrong:\n{}",

@@ -24,7 +24,7 @@ use customs_test_support::case_rows::check_from_json;
 
 /// A policy set with the checks that were made against it.
 #[derive(Debug)]
-pub struct Set {
+pub(crate) struct Set {
     pub name: String,
     pub yaml: String,
     pub settings: Settings,
@@ -33,7 +33,7 @@ pub struct Set {
 
 /// One request and Envoy's answer.
 #[derive(Debug)]
-pub struct Check {
+pub(crate) struct Check {
     pub id: String,
     pub expected: Effect,
     pub tags: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Check {
 }
 
 /// The outcome of loading a policy set.
-pub enum Loading {
+pub(crate) enum Loading {
     Loaded(Box<Compiled>),
     /// Refused, and only for things that are not built yet.
     NotSupportedYet(Vec<Problem>),
@@ -53,7 +53,7 @@ pub enum Loading {
 /// Answer, reason and rule.
 #[derive(Debug)]
 #[allow(dead_code, reason = "shown where a row is wrong")]
-pub struct Answer {
+pub(crate) struct Answer {
     pub effect: Effect,
     pub reason: &'static str,
     pub rule: String,
@@ -64,7 +64,7 @@ const HARMLESS: [&str; 4] = ["id-foreign-td", "path-query", "host-case", "xff-tw
 
 /// Returns the folder with the data of the Istio project's tests: the one that
 /// `CUSTOMS_ISTIO_CASES` names, or the default next to the checkout.
-pub fn istio_folder() -> PathBuf {
+pub(crate) fn istio_folder() -> PathBuf {
     let beside = || {
         [env!("CARGO_MANIFEST_DIR"), "..", "shared", "cases"]
             .iter()
@@ -74,12 +74,12 @@ pub fn istio_folder() -> PathBuf {
 }
 
 /// Returns the recorded file of the Istio project's policies, if it is on this machine.
-pub fn istio_file() -> Option<PathBuf> {
+pub(crate) fn istio_file() -> Option<PathBuf> {
     Some(istio_folder().join("istio-conformance.jsonl.gz")).filter(|file| file.is_file())
 }
 
 /// Reads the rows of a file, which may be compressed.
-pub fn read(file: &Path) -> Vec<Set> {
+pub(crate) fn read(file: &Path) -> Vec<Set> {
     let bytes = std::fs::read(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     let mut text = String::new();
     if file.extension().is_some_and(|e| e == "gz") {
@@ -141,7 +141,7 @@ impl Set {
         }
     }
 
-    pub fn load(&self) -> Loading {
+    pub(crate) fn load(&self) -> Loading {
         let file = PolicyFile {
             name: self.name.clone(),
             bytes: self.yaml.as_bytes().into(),
@@ -164,7 +164,7 @@ impl Set {
         }
     }
 
-    pub fn ask(&self, compiled: &Compiled, check: &CheckRequest) -> Answer {
+    pub(crate) fn ask(&self, compiled: &Compiled, check: &CheckRequest) -> Answer {
         let decoded = DecodedCheck::of(check);
         let attributes = decoded.attributes();
         let request = attributes.normalise(&self.settings);
@@ -200,19 +200,19 @@ impl Check {
     }
 
     /// Returns the tags that make the row odd.
-    pub fn odd_tags(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn odd_tags(&self) -> impl Iterator<Item = &str> {
         self.tags
             .iter()
             .map(String::as_str)
             .filter(|tag| !HARMLESS.contains(tag))
     }
 
-    pub fn has(&self, tag: &str) -> bool {
+    pub(crate) fn has(&self, tag: &str) -> bool {
         self.tags.iter().any(|t| t == tag)
     }
 
     /// Returns what else keeps the row from being ordinary.
-    pub fn oddities(&self) -> Vec<&'static str> {
+    pub(crate) fn oddities(&self) -> Vec<&'static str> {
         let decoded = DecodedCheck::of(&self.request);
         let attributes = decoded.attributes();
         let mut odd = Vec::new();
@@ -243,11 +243,11 @@ impl Check {
     }
 
     /// Returns whether customs must answer as Envoy did.
-    pub fn is_ordinary(&self) -> bool {
+    pub(crate) fn is_ordinary(&self) -> bool {
         self.odd_tags().next().is_none() && self.oddities().is_empty()
     }
 
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         let request = self
             .request
             .attributes
@@ -260,7 +260,7 @@ impl Check {
 
     /// Returns the check with another method, to find out whether the method's case made a
     /// difference.
-    pub fn with_method(&self, method: &str) -> CheckRequest {
+    pub(crate) fn with_method(&self, method: &str) -> CheckRequest {
         let mut request = self.request.clone();
         let http = request
             .attributes

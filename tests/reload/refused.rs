@@ -1,5 +1,5 @@
-//! Harm done to a good directory: the last good set stays in force, the problem is reported with its
-//! code, and the repair is seen.
+//! Harm done to a good directory: the last good set stays in force, the problem is reported with
+//! its code, and the repair is seen.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -33,13 +33,13 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 /// Small enough that a test reaches them.
-pub const LIMITS: ConnectionLimits = ConnectionLimits {
+pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
     concurrent_streams: 50,
     pending_resets: 200,
     message_size: 4 << 20,
 };
 
-pub struct Rig {
+pub(crate) struct Rig {
     pub log: Arc<TestDecisionLog>,
     pub health: HealthHandle,
     pub shutdown: CancellationToken,
@@ -49,7 +49,7 @@ pub struct Rig {
 }
 
 /// A decision log that stores records, can be full, and can hold checks back.
-pub struct TestDecisionLog {
+pub(crate) struct TestDecisionLog {
     entries: Mutex<Vec<DecisionRecord>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
@@ -65,25 +65,25 @@ pub struct TestDecisionLog {
 }
 
 impl TestDecisionLog {
-    pub fn set_full(&self, full: bool) {
+    pub(crate) fn set_full(&self, full: bool) {
         *self.full.lock().unwrap() = full;
     }
 
     /// From now on, answers wait for the disk, and records are not durable in time.
-    pub fn set_lossy(&self, lossy: bool) {
+    pub(crate) fn set_lossy(&self, lossy: bool) {
         *self.lossy.lock().unwrap() = lossy;
     }
 
-    pub fn withheld(&self) -> usize {
+    pub(crate) fn withheld(&self) -> usize {
         *self.withheld.lock().unwrap()
     }
 
     /// Returns and clears what was refused so far.
-    pub fn refusals(&self) -> Vec<(PeerAddress, RefusalCause, String)> {
+    pub(crate) fn refusals(&self) -> Vec<(PeerAddress, RefusalCause, String)> {
         std::mem::take(&mut self.refusals.lock().unwrap())
     }
 
-    pub fn entries(&self) -> Vec<DecisionRecord> {
+    pub(crate) fn entries(&self) -> Vec<DecisionRecord> {
         self.entries.lock().unwrap().clone()
     }
 }
@@ -151,7 +151,7 @@ impl DecisionLog for TestDecisionLog {
 
 impl Rig {
     /// Serves a policy; with an empty text there is no policy at all.
-    pub async fn start(policy: &str, settings: Settings) -> Rig {
+    pub(crate) async fn start(policy: &str, settings: Settings) -> Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         if !policy.is_empty() {
             let file = PolicyFile {
@@ -223,11 +223,11 @@ impl Rig {
         }
     }
 
-    pub fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    pub async fn check(&self, check: CheckRequest) -> CheckResponse {
+    pub(crate) async fn check(&self, check: CheckRequest) -> CheckResponse {
         AuthorizationClient::new(self.channel())
             .check(check)
             .await
@@ -236,7 +236,7 @@ impl Rig {
     }
 
     /// Sends bytes that may not be a CheckRequest.
-    pub async fn raw(&self, bytes: Vec<u8>) -> Result<(), Status> {
+    pub(crate) async fn raw(&self, bytes: Vec<u8>) -> Result<(), Status> {
         let mut grpc = tonic::client::Grpc::new(self.channel());
         grpc.ready()
             .await
@@ -273,7 +273,7 @@ fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
 }
 
 /// Returns a check for an HTTP request.
-pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckRequest {
+pub(crate) fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckRequest {
     let http = HttpRequest {
         host: host.into(),
         method: method.into(),
@@ -294,7 +294,7 @@ pub fn http(principal: &str, host: &str, method: &str, path: &str) -> CheckReque
 }
 
 /// Returns a check for a TCP connection.
-pub fn tcp(principal: &str, sni: &str) -> CheckRequest {
+pub(crate) fn tcp(principal: &str, sni: &str) -> CheckRequest {
     let destination = peer("", "10.9.9.9", 8443).map(|peer| Peer {
         service: sni.into(),
         ..peer

@@ -23,7 +23,7 @@ use tokio_stream::{Stream, StreamExt};
 const PREFIX: usize = 5;
 
 /// Serves connections until there are no more.
-pub async fn serve(
+pub(super) async fn serve(
     mut incoming: impl Stream<Item = std::io::Result<TcpStream>> + Unpin,
 ) -> Result<()> {
     let answer = framed(&super::allow().encode_to_vec())?;

@@ -20,14 +20,14 @@ use super::{Kind, hyper_framed, tonic_bytes, tonic_prost};
 const STEALING_THREADS: usize = 2;
 
 /// Runs one runtime of one thread for each processor.
-pub fn per_core(listener: &TcpListener, kind: Kind) -> Result<()> {
+pub(super) fn per_core(listener: &TcpListener, kind: Kind) -> Result<()> {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let runtimes = (0..processors).map(|_| Builder::new_current_thread().enable_all().build());
     accept(listener, kind, runtimes.collect::<Result<_, _>>()?)
 }
 
 /// Runs one runtime that moves work between its threads.
-pub fn stealing(listener: &TcpListener, kind: Kind) -> Result<()> {
+pub(super) fn stealing(listener: &TcpListener, kind: Kind) -> Result<()> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(STEALING_THREADS)
         .enable_all()

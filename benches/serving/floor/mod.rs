@@ -21,7 +21,7 @@ use envoy_types::pb::google::rpc::Status;
 
 /// The implementation between the connection and the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// tonic, with messages decoded and encoded by prost: how such a service is usually built.
     Tonic,
     /// tonic, which passes messages on as bytes; the answer is encoded once.
@@ -32,7 +32,7 @@ pub enum Kind {
 
 /// How work is spread over processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
+pub(crate) enum Layout {
     /// A runtime of one thread for each processor. A connection stays on the thread that received
     /// it.
     PerCore,
@@ -42,7 +42,7 @@ pub enum Layout {
 
 impl Kind {
     /// Returns the name on the command line.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Kind::Tonic => "tonic",
             Kind::TonicBytes => "tonic-bytes",
@@ -51,7 +51,7 @@ impl Kind {
     }
 
     /// Returns the name in the tables.
-    pub fn name(self, layout: Layout) -> String {
+    pub(crate) fn name(self, layout: Layout) -> String {
         let kind = match self {
             Kind::Tonic => "tonic with prost",
             Kind::TonicBytes => "tonic handing over bytes",
@@ -66,7 +66,7 @@ impl Kind {
 
 impl Layout {
     /// Returns the name on the command line.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Layout::PerCore => "per-core",
             Layout::Stealing => "stealing",
@@ -79,7 +79,7 @@ impl Layout {
     clippy::print_stdout,
     reason = "the parent process reads the port there"
 )]
-pub fn run(kind: Kind, layout: Layout) -> Result<()> {
+pub(crate) fn run(kind: Kind, layout: Layout) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
     match layout {

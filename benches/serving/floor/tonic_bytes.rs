@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use tower::Service;
 
 /// Serves connections until there are no more.
-pub async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
+pub(super) async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
     let service = AlwaysAllow {
         answer: super::allow().encode_to_vec().into(),
     };

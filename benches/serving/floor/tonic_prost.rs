@@ -23,7 +23,7 @@ impl Authorization for AlwaysAllow {
 }
 
 /// Serves connections until there are no more.
-pub async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
+pub(super) async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
     let service = AuthorizationServer::new(AlwaysAllow);
     Ok(Server::builder()
         .add_service(service)

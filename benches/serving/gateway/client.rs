@@ -44,7 +44,7 @@ x-tenant: acme-eu-1\r
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Open connections.
-pub struct Clients(Vec<Client>);
+pub(super) struct Clients(Vec<Client>);
 
 struct Client {
     stream: TlsStream<TcpStream>,
@@ -54,7 +54,11 @@ struct Client {
 
 impl Clients {
     /// Opens `count` connections, and sends one request over each.
-    pub async fn connect(port: u16, certificates: &Certificates, count: usize) -> Result<Clients> {
+    pub(super) async fn connect(
+        port: u16,
+        certificates: &Certificates,
+        count: usize,
+    ) -> Result<Clients> {
         let connector = TlsConnector::from(Arc::new(config(certificates)?));
         let mut clients = Vec::new();
         for _ in 0..count {
@@ -73,13 +77,13 @@ impl Clients {
         Ok(Clients(clients))
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// Sends requests over all connections for `duration`, and returns how long each took, in
     /// nanoseconds, sorted.
-    pub async fn ask_for(&mut self, duration: Duration) -> Result<Vec<u64>> {
+    pub(super) async fn ask_for(&mut self, duration: Duration) -> Result<Vec<u64>> {
         let end = Instant::now() + duration;
         let mut asking: JoinSet<_> = self
             .0

@@ -22,7 +22,7 @@ const COSTS: [(&str, &str); 3] = [
 const REPORTED: [usize; 2] = [1_000, 10_000];
 
 /// Adds lines, facts and pictures.
-pub fn compare(findings: &mut Findings) {
+pub(super) fn compare(findings: &mut Findings) {
     for (customs, words) in [(CUSTOMS, "customs"), (BARE, "customs without metadata")] {
         let rounds = ratios(&added(findings, customs, P50), &added(findings, FLOOR, P50));
         let says = format!("added p50 of a request through Envoy: {words} / the floor");

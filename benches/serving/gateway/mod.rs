@@ -33,7 +33,7 @@ use customs_test_support::bench_report::statistics::percentile;
 use figures::{ALL_CPU, BARE, CUSTOMS, ENVOY_CPU, FLOOR, NONE, P50, P99, SERVER_CPU};
 use setup::Setup;
 
-pub fn measure(session: &mut Session) -> Result<Findings> {
+pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let how = format!(
         "{} rounds of {} s through each Envoy (one worker), over {} connections with one request at a time on each; figures \
          are of one request. Envoy's RBAC denies other callers than the measured one, so every policy is evaluated.",

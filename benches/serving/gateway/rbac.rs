@@ -9,11 +9,11 @@ use super::config;
 use customs_test_support::bench_report::document::count;
 
 /// The numbers of policies.
-pub const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+pub(super) const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
 /// What a policy denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// A namespace may go nowhere.
     AnyHost,
     /// A namespace may not go to one host, a different one in each policy.
@@ -21,15 +21,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 2] = [Kind::AnyHost, Kind::DistinctHosts];
+    pub(super) const ALL: [Kind; 2] = [Kind::AnyHost, Kind::DistinctHosts];
 
     /// Returns the name in the tables.
-    pub fn name(self, size: usize) -> String {
+    pub(super) fn name(self, size: usize) -> String {
         format!("RBAC, {} policies {}", count(size as f64), self.what())
     }
 
     /// Returns what the policies deny, in words.
-    pub fn what(self) -> &'static str {
+    pub(super) fn what(self) -> &'static str {
         match self {
             Kind::AnyHost => "by namespace",
             Kind::DistinctHosts => "by namespace and host",
@@ -51,7 +51,7 @@ impl Kind {
 }
 
 /// Returns the filter with `size` policies.
-pub fn filter(kind: Kind, size: usize) -> Value {
+pub(super) fn filter(kind: Kind, size: usize) -> Value {
     let named = |number| {
         (
             format!("ns[istio-system]-policy[deny-{number:05}]-rule[0]"),

@@ -4,7 +4,6 @@
 //! two compiled sets: which rules differ, and which callers get other answers. [`explain`] shows
 //! why one request gets its answer. This crate never changes a verdict and never reads a file.
 
-#![warn(unreachable_pub)]
 #![cfg_attr(
     test,
     allow(

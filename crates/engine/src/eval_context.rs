@@ -84,8 +84,8 @@ impl<'q> EvalContext<'q> {
         })
     }
 
-    /// Returns whether a condition on a header of an HTTP request holds. A condition with a number is the
-    /// one of that number in the set that the context is of.
+    /// Returns whether a condition on a header of an HTTP request holds. A condition with a number
+    /// is the one of that number in the set that the context is of.
     pub(crate) fn header_holds(
         &self,
         number: Option<ConditionNumber>,

@@ -1,7 +1,9 @@
-//! How a policy writes what it matches: hosts with ports (rules R1, R3 to R5), networks, and Istio's text patterns.
+//! How a policy writes what it matches: hosts with ports (rules R1, R3 to R5), networks, and
+//! Istio's text patterns.
 //!
-//! Every pattern matches in one of two ways: broadly, where a match denies, or strictly, where a match grants (rule R0). The
-//! caller chooses which; what happens when an attribute is unknown is decided in [`rule`](super::rule).
+//! Every pattern matches in one of two ways: broadly, where a match denies, or strictly, where a
+//! match grants (rule R0). The caller chooses which; what happens when an attribute is unknown is
+//! decided in [`rule`](super::rule).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -32,7 +34,8 @@ pub enum Match {
 /// The port of a request, as far as it is known (rule R4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// HTTP without a port in the authority; holds the port of the gateway's listener, where that is known.
+    /// HTTP without a port in the authority; holds the port of the gateway's listener, where that
+    /// is known.
     Absent(Option<u16>),
     /// A port that was written.
     Known(u16),
@@ -73,11 +76,11 @@ impl PortPattern {
 pub struct HostPattern {
     shape: HostShape,
     port: PortPattern,
-    /// What Istio would compare with the raw authority; part of the broad match only (rule R3). Left out where it
-    /// matches nothing that the shape does not, as most patterns have it.
+    /// What Istio would compare with the raw authority; part of the broad match only (rule R3).
+    /// Left out where it matches nothing that the shape does not, as most patterns have it.
     raw: Option<Box<TextPattern>>,
-    /// Whether a grant also asks that Istio's comparison holds: Istio takes a part of the text for plain characters that
-    /// customs reads as a port or a star.
+    /// Whether a grant also asks that Istio's comparison holds: Istio takes a part of the text for
+    /// plain characters that customs reads as a port or a star.
     is_text: bool,
 }
 
@@ -99,8 +102,9 @@ enum HostShape {
     LooseSuffix(Box<str>),
 }
 
-/// What a host must have in common with a pattern to match it. Istio's comparison with the raw authority, part of the
-/// broad match, asks for no less: what it matches has the same canonical name.
+/// What a host must have in common with a pattern to match it. Istio's comparison with the raw
+/// authority, part of the broad match, asks for no less: what it matches has the same canonical
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostKey<'p> {
     /// This name.
@@ -165,8 +169,8 @@ impl HostPattern {
         self.is_text
     }
 
-    /// The pattern of an AuthorizationPolicy. Where Istio takes a star or a port of the text for plain characters, a
-    /// grant covers no more than Istio does; a denial is read as it looks.
+    /// The pattern of an AuthorizationPolicy. Where Istio takes a star or a port of the text for
+    /// plain characters, a grant covers no more than Istio does; a denial is read as it looks.
     pub fn in_istio(self, text: &str) -> HostPattern {
         let plain_star = match TextPattern::parse(text) {
             TextPattern::Exact(text) | TextPattern::Prefix(text) | TextPattern::Suffix(text) => {
@@ -196,7 +200,8 @@ impl HostPattern {
         }
     }
 
-    /// The key under which a table can hold the pattern: matched strictly it matches no host that has another.
+    /// The key under which a table can hold the pattern: matched strictly it matches no host that
+    /// has another.
     pub fn key(&self) -> HostKey<'_> {
         match &self.shape {
             HostShape::Exact(Host::Name(name)) => HostKey::Name(name),
@@ -236,8 +241,8 @@ impl HostPattern {
     }
 }
 
-/// The canonical spelling, which [`parse_host_pattern`] reads as the same shape and port; what a grant takes as text
-/// stays that text.
+/// The canonical spelling, which [`parse_host_pattern`] reads as the same shape and port; what a
+/// grant takes as text stays that text.
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (true, Some(text)) = (self.is_text, &self.raw) {
@@ -294,8 +299,8 @@ impl HostShape {
         }
     }
 
-    /// Whether every raw authority that the pattern matches is one of a host that this matches: what has the text of a
-    /// canonical name, in any case, is that name.
+    /// Whether every raw authority that the pattern matches is one of a host that this matches:
+    /// what has the text of a canonical name, in any case, is that name.
     fn covers_raw(&self, raw: &TextPattern) -> bool {
         match (self, raw) {
             (HostShape::Exact(Host::Name(name)), TextPattern::Exact(text)) => {
@@ -307,8 +312,8 @@ impl HostShape {
     }
 }
 
-/// An address or range of a policy's `ipBlocks`, compared with the caller's address as Istio does. Unlike hosts, its
-/// ranges are taken as written.
+/// An address or range of a policy's `ipBlocks`, compared with the caller's address as Istio does.
+/// Unlike hosts, its ranges are taken as written.
 pub fn parse_ip_block(text: &str) -> Option<IpNet> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Some(ip.into());
@@ -316,7 +321,8 @@ pub fn parse_ip_block(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().map(|net| net.trunc())
 }
 
-/// Whether an address is in a block. Broad also tries the IPv4 address that an IPv4-mapped one carries.
+/// Whether an address is in a block. Broad also tries the IPv4 address that an IPv4-mapped one
+/// carries.
 pub(crate) fn block_contains(block: &IpNet, address: IpAddr, matching: Match) -> bool {
     block.contains(&address)
         || (matching == Match::Broad && block.contains(&address.to_canonical()))

@@ -1,7 +1,7 @@
 //! Which rule of a set, and which of its conditions: numbers that hold as long as the set does.
 //!
-//! The snapshot gives a rule its number when it asks it; tables that were made of the set are looked
-//! up by it.
+//! The snapshot gives a rule its number when it asks it; tables that were made of the set are
+//! looked up by it.
 
 /// A list of a set's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

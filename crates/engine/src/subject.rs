@@ -242,8 +242,8 @@ pub enum CallerMatch {
     Subjects(Arc<SubjectList>),
 }
 
-/// Whether some enforced policy names callers without a valid identity (see docs/POLICY.md, "Callers
-/// without a valid identity").
+/// Whether some enforced policy names callers without a valid identity (see docs/POLICY.md,
+/// "Callers without a valid identity").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownCallers {
     /// No policy does: they satisfy the source of every DENY.

@@ -23,7 +23,6 @@
 //!
 //! The crate `customs-analysis` analyses whole sets and compares two of them.
 
-#![warn(unreachable_pub)]
 #![cfg_attr(
     test,
     allow(

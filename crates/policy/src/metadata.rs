@@ -3,8 +3,8 @@
 //!
 //! Fields that the API server writes (labels, uid, managedFields, `status`) are ignored, so that
 //! the output of `kubectl get -o yaml` loads. Documents that are not policies are skipped
-//! ([`foreign`](super::foreign)). An unknown kind or version of a known group is an error, because
-//! a typo there must not disable a policy.
+//! ([`foreign`](mod@super::foreign)). An unknown kind or version of a known group is an error,
+//! because a typo there must not disable a policy.
 
 use std::sync::Arc;
 

@@ -12,9 +12,9 @@
 //!    record of the change.
 //! 5. [`status`]: what operators see.
 //!
-//! A host without a runtime can read: [`read_once`] reads every directory once, on the calling thread,
-//! and gives the policy set what it read. The loop, the watches and the threads behind checks need
-//! tokio, so this crate depends on it.
+//! A host without a runtime can read: [`read_once`] reads every directory once, on the calling
+//! thread, and gives the policy set what it read. The loop, the watches and the threads behind
+//! checks need tokio, so this crate depends on it.
 //!
 //! Once a set is in force, all of this runs on threads that the system schedules behind checks, see
 //! `background`.

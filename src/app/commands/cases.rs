@@ -18,7 +18,7 @@ pub(crate) use spec::PolicyTest;
 
 /// One case.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(super) struct Case {
     /// Its name.
     pub name: String,
     /// Its place.
@@ -31,7 +31,7 @@ pub struct Case {
 
 /// An expected value, with its place.
 #[derive(Clone, Debug)]
-pub struct Expected<T> {
+pub(super) struct Expected<T> {
     /// The value.
     pub value: T,
     /// Its place.
@@ -40,7 +40,7 @@ pub struct Expected<T> {
 
 /// The expectations of a case; only the verdict's effect is required.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// `expect`, `reason` and `rule`: the verdict.
     pub verdict: WantedAnswer,
     /// `dryRun`, `dryRunReason` and `dryRunRule`: the answer of the dry run.
@@ -55,7 +55,7 @@ pub struct Wanted {
 
 /// The expectations for one answer.
 #[derive(Clone, Debug)]
-pub struct WantedAnswer {
+pub(super) struct WantedAnswer {
     /// Allow or deny.
     pub effect: Option<Expected<Effect>>,
     /// The reason.
@@ -65,7 +65,7 @@ pub struct WantedAnswer {
 }
 
 /// Parses the cases of a file and adds what is invalid to the problems.
-pub fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> {
+pub(super) fn read(file: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Case> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         let what = "the file is not UTF-8 text";
         problems.push(

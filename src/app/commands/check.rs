@@ -29,7 +29,7 @@ use customs_policy::reader::Text;
 use customs_record::clock;
 
 /// Asks the question and prints the answer.
-pub fn run(args: CheckArgs) -> ExitCode {
+pub(super) fn run(args: CheckArgs) -> ExitCode {
     let CheckArgs {
         read,
         query,

@@ -9,7 +9,7 @@ use super::{BAD_SETTING, FAILED, print_error};
 use crate::app::{cli, print_document};
 
 /// Prints the completion script of a shell.
-pub fn completions(shell: Shell) -> ExitCode {
+pub(super) fn completions(shell: Shell) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "customs", &mut text);
     print_document(&String::from_utf8_lossy(&text));
@@ -17,7 +17,7 @@ pub fn completions(shell: Shell) -> ExitCode {
 }
 
 /// Prints the man page of customs, or of one of its commands.
-pub fn man(command: Option<&str>) -> ExitCode {
+pub(super) fn man(command: Option<&str>) -> ExitCode {
     let mut whole = cli::command();
     whole.build();
     let page = match command {

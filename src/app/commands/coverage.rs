@@ -10,7 +10,7 @@ use customs_engine::snapshot::Snapshot;
 
 /// The rules of a set, and those that were exercised.
 #[derive(Debug, Default)]
-pub struct Coverage {
+pub(super) struct Coverage {
     /// The place of each rule, by its id.
     rules: BTreeMap<String, String>,
     named: BTreeSet<String>,
@@ -18,7 +18,7 @@ pub struct Coverage {
 
 /// A rule that no case exercised.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Uncovered {
+pub(super) struct Uncovered {
     /// Its id.
     pub id: String,
     /// `file:line`.
@@ -27,7 +27,7 @@ pub struct Uncovered {
 
 impl Coverage {
     /// Collects the rules of a set: entries, Istio's rules, and policies that isolate.
-    pub fn of(snapshot: &Snapshot) -> Coverage {
+    pub(super) fn of(snapshot: &Snapshot) -> Coverage {
         let Rules {
             denies,
             istio_allows,
@@ -55,7 +55,7 @@ impl Coverage {
     }
 
     /// Marks the rules that a decision names.
-    pub fn note(&mut self, decision: &Decision) {
+    pub(super) fn note(&mut self, decision: &Decision) {
         self.named
             .extend(decision.audit.iter().map(|info| info.id.to_string()));
         for answer in [&decision.verdict, &decision.dry_run] {
@@ -70,17 +70,17 @@ impl Coverage {
     }
 
     /// Returns the number of rules.
-    pub fn rules(&self) -> usize {
+    pub(super) fn rules(&self) -> usize {
         self.rules.len()
     }
 
     /// Returns the ids of all rules.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
         self.rules.keys().map(String::as_str)
     }
 
     /// Returns the rules that no case exercised, sorted by id.
-    pub fn missing(&self) -> Vec<Uncovered> {
+    pub(super) fn missing(&self) -> Vec<Uncovered> {
         let missing = self
             .rules
             .iter()

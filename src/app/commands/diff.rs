@@ -30,7 +30,7 @@ use customs_policy::problem::Problem;
 use customs_sources::PolicyDirectory;
 
 /// Compares two sets and prints how they differ.
-pub fn run(args: DiffArgs) -> ExitCode {
+pub(super) fn run(args: DiffArgs) -> ExitCode {
     let (old, new, format) = (args.old.clone(), args.new.clone(), args.format);
     let now = args.now.map_or_else(customs_record::clock::now, |time| {
         UnixNanos(time.as_nanosecond())

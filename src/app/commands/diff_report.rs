@@ -25,7 +25,7 @@ const ASIDES_TOLD: usize = 3;
 const RULES_TOLD: usize = 40;
 
 /// Everything that differs.
-pub struct Report {
+pub(super) struct Report {
     /// The differences found with the rules' own values.
     pub diff: Diff,
     /// The differences found with the test cases.
@@ -35,7 +35,7 @@ pub struct Report {
 }
 
 /// The test cases of both sets.
-pub struct Cases {
+pub(super) struct Cases {
     /// The number of cases.
     pub asked: usize,
     /// The cases that differ.
@@ -43,7 +43,7 @@ pub struct Cases {
 }
 
 /// A case with different answers, or that passes for only one of the sets.
-pub struct CaseChange {
+pub(super) struct CaseChange {
     /// The case.
     pub case: Case,
     /// How its answers differ; `None` if they do not differ in anything that is compared.
@@ -54,7 +54,7 @@ pub struct CaseChange {
 
 impl Report {
     /// Returns whether some verdict differs.
-    pub fn changes_verdicts(&self) -> bool {
+    pub(super) fn changes_verdicts(&self) -> bool {
         let case = |case: &CaseChange| {
             case.answers
                 .as_ref()
@@ -65,7 +65,7 @@ impl Report {
 }
 
 /// Returns all differences as text.
-pub fn paper(report: &Report) -> String {
+pub(super) fn paper(report: &Report) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut section = |title: String, body: Vec<String>| {
         if !body.is_empty() {
@@ -264,7 +264,7 @@ fn summary(report: &Report) -> String {
 }
 
 /// Returns all differences as one JSON object.
-pub fn document(report: &Report) -> Value {
+pub(super) fn document(report: &Report) -> Value {
     let rules: Vec<Value> = report.diff.rules.iter().map(rule_document).collect();
     let groups: Vec<Value> = report
         .diff

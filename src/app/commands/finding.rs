@@ -5,7 +5,7 @@ use customs_policy::problem::{Place, Problem, Severity};
 
 /// A finding at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// Its severity.
     pub severity: Severity,
     /// Its stable code.
@@ -35,7 +35,7 @@ impl From<&Problem> for Finding {
 
 impl Finding {
     /// Returns its text, note and hint in one paragraph.
-    pub fn paragraph(&self) -> String {
+    pub(super) fn paragraph(&self) -> String {
         let more = [&self.note, &self.help];
         more.into_iter()
             .flatten()

@@ -5,7 +5,7 @@ use customs_policy::printable;
 
 /// Returns the document: a suite for each set, a case for each case. A problem that prevents a set
 /// from running is a case with an error.
-pub fn document(report: &Report) -> String {
+pub(super) fn document(report: &Report) -> String {
     let sum = |of: fn(&Suite) -> usize| report.suites.iter().map(of).sum::<usize>();
     let (tests, failures, errors) = (sum(tests), sum(Suite::failed), sum(errors));
     let suites: String = report.suites.iter().map(suite).collect();

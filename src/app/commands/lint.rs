@@ -17,7 +17,7 @@ use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Problem, Severity};
 
 /// Finds problems and prints them.
-pub fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
+pub(super) fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
     let LintOptions {
         format,
         deny_warnings,
@@ -110,7 +110,7 @@ struct Report<'f> {
 /// One problem of the JSON document. Line and column are 0 for a problem of a whole file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ProblemLine<'f> {
+pub(super) struct ProblemLine<'f> {
     code: &'static str,
     severity: &'static str,
     file: &'f str,
@@ -125,7 +125,7 @@ pub struct ProblemLine<'f> {
 
 impl<'f> ProblemLine<'f> {
     /// Converts a problem, with the text at its place.
-    pub fn of(problem: &'f Problem, source_map: &SourceMap) -> ProblemLine<'f> {
+    pub(super) fn of(problem: &'f Problem, source_map: &SourceMap) -> ProblemLine<'f> {
         ProblemLine {
             code: problem.code.as_str(),
             severity: problem.severity.as_str(),

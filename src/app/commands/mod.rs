@@ -33,7 +33,7 @@ mod test;
 mod test_report;
 
 /// Runs a tool for policy authors; `serve` and `settings` are not among them.
-pub fn run(command: Command) -> ExitCode {
+pub(super) fn run(command: Command) -> ExitCode {
     match command {
         Command::Lint(args) => {
             with_settings(args.read, |settings| lint::run(settings, &args.options))

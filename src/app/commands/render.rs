@@ -18,7 +18,7 @@ use customs_policy::printable;
 use customs_policy::problem::Severity;
 
 /// Renders findings as text.
-pub struct Painter<'t> {
+pub(super) struct Painter<'t> {
     source_map: &'t SourceMap,
     renderer: Renderer,
 }
@@ -26,7 +26,7 @@ pub struct Painter<'t> {
 impl<'t> Painter<'t> {
     /// Creates a painter for stdout, which uses colours on a terminal unless `NO_COLOR` is set or
     /// `TERM` is `dumb`.
-    pub fn for_stdout(source_map: &'t SourceMap) -> Painter<'t> {
+    pub(super) fn for_stdout(source_map: &'t SourceMap) -> Painter<'t> {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colour = std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb;
@@ -46,7 +46,7 @@ impl<'t> Painter<'t> {
     }
 
     /// Returns one finding, followed by an empty line.
-    pub fn paint(&self, finding: &Finding) -> String {
+    pub(super) fn paint(&self, finding: &Finding) -> String {
         let level = level(finding.severity);
         let title = level
             .primary_title(printable::line(&finding.text))
@@ -111,7 +111,7 @@ fn messages(finding: &Finding) -> Vec<Element<'static>> {
 }
 
 /// Returns a finding as a workflow command of GitHub, which shows it next to the line.
-pub fn github(finding: &Finding, source_map: &SourceMap) -> String {
+pub(super) fn github(finding: &Finding, source_map: &SourceMap) -> String {
     let command = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

@@ -8,7 +8,7 @@ use super::{FAILED, print, print_error};
 use crate::app::settings::Resolved;
 
 /// Prints the revision, or why the set cannot be in force.
-pub fn run(settings: &Resolved) -> ExitCode {
+pub(super) fn run(settings: &Resolved) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
     found
         .problems

@@ -13,7 +13,7 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// Returns one run with every code as a rule.
-pub fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
+pub(super) fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
     let rules: Vec<Value> = Code::ALL.iter().map(|code| rule(*code)).collect();
     let results: Vec<Value> = findings
         .iter()

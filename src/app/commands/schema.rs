@@ -23,7 +23,7 @@ const KINDS: [SchemaKind; 4] = [
 ];
 
 /// Prints the schema of one kind of document, or of all.
-pub fn run(kind: Option<SchemaKind>) -> ExitCode {
+pub(super) fn run(kind: Option<SchemaKind>) -> ExitCode {
     print_json(&schema(kind));
     ExitCode::SUCCESS
 }

@@ -14,7 +14,7 @@ const LONGEST_LINE: usize = 4096;
 
 /// Texts by file name.
 #[derive(Debug, Default)]
-pub struct SourceMap(BTreeMap<String, Text>);
+pub(super) struct SourceMap(BTreeMap<String, Text>);
 
 #[derive(Debug)]
 struct Text {
@@ -28,7 +28,7 @@ const MARKED: usize = 128;
 
 /// One line, with the marked part as a byte range.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Marked<'t> {
+pub(super) struct Marked<'t> {
     /// The line, without its end.
     pub line: &'t str,
     /// The marked part; empty at the end of the line.
@@ -37,7 +37,7 @@ pub struct Marked<'t> {
 
 impl Marked<'_> {
     /// Returns the column after the part, in characters from 1.
-    pub fn end_column(&self) -> usize {
+    pub(super) fn end_column(&self) -> usize {
         1 + self
             .line
             .get(..self.span.end)
@@ -47,7 +47,7 @@ impl Marked<'_> {
 
 impl SourceMap {
     /// Adds a text.
-    pub fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
+    pub(super) fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
         self.0.insert(
             file,
             Text {
@@ -58,18 +58,18 @@ impl SourceMap {
     }
 
     /// Adds the texts of another map.
-    pub fn take_in(&mut self, mut other: SourceMap) {
+    pub(super) fn take_in(&mut self, mut other: SourceMap) {
         self.0.append(&mut other.0);
     }
 
     /// Returns the number of texts.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Returns the line of a place, with the token that begins there; `None` for a whole file, a
     /// file that was not read, and a line that is too long to be shown.
-    pub fn mark(&self, place: &Place) -> Option<Marked<'_>> {
+    pub(super) fn mark(&self, place: &Place) -> Option<Marked<'_>> {
         let line = self.0.get(place.file.as_ref())?.line(place.line)?;
         let column = usize::try_from(place.column).ok()?.checked_sub(1)?;
         let start = line

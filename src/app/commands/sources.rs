@@ -27,7 +27,7 @@ use customs_sources::{Walk, walk};
 
 /// The content of the directories.
 #[derive(Debug)]
-pub struct Found {
+pub(super) struct Found {
     /// Every problem, sorted by place.
     pub problems: Vec<Problem>,
     /// The policy files.
@@ -40,12 +40,16 @@ pub struct Found {
 }
 
 /// Reads the directories of one set, as a server would now.
-pub fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
+pub(super) fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
     read(directories, settings, Horizon::at(now()))
 }
 
 /// Reads the directories at a given time, and adds the problems of the whole set.
-pub fn look(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
+pub(super) fn look(
+    directories: &[PolicyDirectory],
+    settings: &Settings,
+    horizon: Horizon,
+) -> Found {
     let mut found = read(directories, settings, horizon);
     if let Some(snapshot) = &found.snapshot {
         found.problems.extend(findings::findings(snapshot, horizon));
@@ -109,7 +113,7 @@ fn beyond_the_set(set: &PolicySet, settings: &Settings) -> Vec<Problem> {
 }
 
 /// A test file as it was read.
-pub struct CasesFile {
+pub(super) struct CasesFile {
     /// Its path, as in places.
     pub path: String,
     /// Its bytes.
@@ -117,12 +121,12 @@ pub struct CasesFile {
 }
 
 /// Reads a file that a flag names.
-pub fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     fs::read(path)
 }
 
 /// Reads the `*.cases.yaml` files of a directory, sorted by name.
-pub fn cases_files(
+pub(super) fn cases_files(
     directory: &Path,
     recursive: bool,
     problems: &mut Vec<Problem>,

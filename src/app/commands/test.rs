@@ -26,7 +26,7 @@ use customs_policy::suggestion;
 use customs_sources::PolicyDirectory;
 
 /// Runs the cases and prints the results.
-pub fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
+pub(super) fn run(settings: &Resolved, format: TestFormat, together: bool) -> ExitCode {
     let sets: Vec<&[PolicyDirectory]> = if together {
         vec![settings.policies.as_slice()]
     } else {
@@ -111,7 +111,7 @@ fn read_cases(
 }
 
 /// Returns the cases next to the policies, and the number of their files.
-pub fn cases_beside(
+pub(super) fn cases_beside(
     directories: &[(String, bool)],
     source_map: &mut SourceMap,
     problems: &mut Vec<Problem>,
@@ -128,7 +128,7 @@ pub fn cases_beside(
 }
 
 /// Returns whether a decision is what a case expects.
-pub fn passes(case: &Case, decision: &Decision) -> bool {
+pub(super) fn passes(case: &Case, decision: &Decision) -> bool {
     differences(&case.name, &case.wanted, decision, &Coverage::default()).is_empty()
 }
 
@@ -263,7 +263,7 @@ fn unknown_rule(wanted: &str, coverage: &Coverage) -> Option<String> {
 }
 
 /// Describes an answer: effect, reason, rule, and the rule's place.
-pub fn describe(answer: &Answer) -> String {
+pub(super) fn describe(answer: &Answer) -> String {
     let origin = answer
         .rule
         .info()

@@ -14,7 +14,7 @@ use customs_policy::printable;
 use customs_policy::problem::Problem;
 
 /// All results.
-pub struct Report {
+pub(super) struct Report {
     /// One suite for each set.
     pub suites: Vec<Suite>,
     /// The text of every file that was read.
@@ -22,7 +22,7 @@ pub struct Report {
 }
 
 /// The cases of one set.
-pub struct Suite {
+pub(super) struct Suite {
     /// The set's directories.
     pub name: String,
     /// The problems that prevented cases from running.
@@ -36,7 +36,7 @@ pub struct Suite {
 }
 
 /// The result of a case.
-pub struct CaseResult {
+pub(super) struct CaseResult {
     /// The case.
     pub case: Case,
     /// The differences from the expected answer.
@@ -45,7 +45,7 @@ pub struct CaseResult {
 
 impl Report {
     /// Returns whether every case ran and got the expected answers.
-    pub fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         self.suites
             .iter()
             .all(|suite| suite.problems.is_empty() && suite.failed() == 0)
@@ -54,7 +54,7 @@ impl Report {
 
 impl Suite {
     /// Returns the number of cases that failed.
-    pub fn failed(&self) -> usize {
+    pub(super) fn failed(&self) -> usize {
         self.results
             .iter()
             .filter(|result| !result.failures.is_empty())
@@ -111,7 +111,7 @@ impl Totals {
 }
 
 /// Prints a report as text.
-pub fn human(report: &Report) {
+pub(super) fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.source_map);
     for suite in &report.suites {
         suite
@@ -139,7 +139,7 @@ pub fn human(report: &Report) {
 }
 
 /// Returns a report as one JSON document.
-pub fn document(report: &Report) -> Value {
+pub(super) fn document(report: &Report) -> Value {
     let suites: Vec<Value> = report
         .suites
         .iter()

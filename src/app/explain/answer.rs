@@ -23,7 +23,7 @@ use customs_policy::problem::Problem;
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// The revision of the policy set that decided.
     pub revision: String,
     from: String,
@@ -66,7 +66,7 @@ struct Answer {
 }
 
 /// Decides a question, at its own time or at `now`. `each` sees everything while the inputs exist.
-pub fn ask<T>(
+pub(crate) fn ask<T>(
     query: &ExplainQuery,
     snapshot: &Snapshot,
     now: UnixNanos,
@@ -87,7 +87,7 @@ pub fn ask<T>(
 }
 
 /// Decides a question without an explanation.
-pub fn decide(query: &ExplainQuery, snapshot: &Snapshot, now: UnixNanos) -> Decision {
+pub(crate) fn decide(query: &ExplainQuery, snapshot: &Snapshot, now: UnixNanos) -> Decision {
     query.put(snapshot, |_, request| {
         snapshot.decide(request, query.now.unwrap_or(now))
     })
@@ -144,7 +144,7 @@ impl Explanation {
     }
 
     /// Returns the document with the ignored parts of the question.
-    pub fn noting(self, notes: &[Problem]) -> Explanation {
+    pub(crate) fn noting(self, notes: &[Problem]) -> Explanation {
         Explanation {
             notes: notes.iter().map(Problem::to_string).collect(),
             ..self
@@ -152,7 +152,7 @@ impl Explanation {
     }
 
     /// Returns whether Envoy would let the request pass.
-    pub fn allows(&self) -> bool {
+    pub(crate) fn allows(&self) -> bool {
         self.effect == Effect::Allow.as_str()
     }
 }

@@ -6,7 +6,7 @@
 //! [explanation](customs_analysis::explain), [`server`] does the same with the policy set that a
 //! server has in force. Nothing here decides.
 
-pub mod answer;
-pub mod query;
-pub mod read;
-pub mod server;
+pub(super) mod answer;
+pub(super) mod query;
+pub(super) mod read;
+pub(super) mod server;

@@ -17,7 +17,7 @@ use customs_policy::reader::Text;
 
 /// A request to explain, and the time to assume.
 #[derive(Clone, Debug)]
-pub struct ExplainQuery {
+pub(crate) struct ExplainQuery {
     /// The request to explain.
     pub input: QueryInput,
     /// `now`; the current time if it is left out.
@@ -26,7 +26,7 @@ pub struct ExplainQuery {
 
 /// The request to explain.
 #[derive(Clone, Debug)]
-pub enum QueryInput {
+pub(crate) enum QueryInput {
     /// `from`, `to` and more.
     Shorthand(Box<ShorthandQuery>),
     /// `request`: a whole check.
@@ -35,7 +35,7 @@ pub enum QueryInput {
 
 /// A question in shorthand fields.
 #[derive(Clone, Debug)]
-pub struct ShorthandQuery {
+pub(crate) struct ShorthandQuery {
     /// `from` as it was written.
     pub from: String,
     /// `to` as it was written.
@@ -58,7 +58,7 @@ pub struct ShorthandQuery {
 
 /// The summary of a question that is printed with its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The caller.
     pub from: String,
     /// The destination.
@@ -69,7 +69,7 @@ pub struct Summary {
 
 /// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub(crate) enum Caller {
     /// An account of the mesh's own trust domain.
     Account {
         /// Its namespace.
@@ -85,7 +85,7 @@ pub enum Caller {
 
 /// The destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// An HTTP request.
     Http {
         /// `:authority`
@@ -106,7 +106,7 @@ pub enum Target {
 ///
 /// # Errors
 /// Returns why it is invalid.
-pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
+pub(crate) fn caller(text: Text<'_>) -> Result<Caller, Problem> {
     if text.text == "unauthenticated" {
         return Ok(Caller::Unauthenticated);
     }
@@ -130,7 +130,7 @@ pub fn caller(text: Text<'_>) -> Result<Caller, Problem> {
 ///
 /// # Errors
 /// Returns why it is invalid.
-pub fn target(text: Text<'_>) -> Result<Target, Problem> {
+pub(crate) fn target(text: Text<'_>) -> Result<Target, Problem> {
     let wrong = |what: &str| {
         let hint = "write `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without SNI";
         text.error(Code::BadValue, format!("`{}` {what}", text.text))
@@ -177,7 +177,7 @@ fn tcp(rest: &str) -> Option<Target> {
 
 impl ExplainQuery {
     /// Calls `f` with what Envoy would send, and with the request as this policy set parses it.
-    pub fn put<T>(
+    pub(crate) fn put<T>(
         &self,
         snapshot: &Snapshot,
         to: impl FnOnce(&Attributes<'_>, &Request<'_>) -> T,
@@ -199,7 +199,7 @@ impl ExplainQuery {
     }
 
     /// Returns the caller and the destination as text.
-    pub fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         match &self.input {
             QueryInput::Shorthand(shorthand) => Summary {
                 from: shorthand.from.clone(),

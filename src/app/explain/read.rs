@@ -58,7 +58,7 @@ const POSTED: &str = "question";
 ///
 /// # Errors
 /// Returns everything that is wrong with it.
-pub fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Problem>> {
+pub(crate) fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Problem>> {
     let node = posted_node(body).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
     let question: Option<Placed<'_, Question<'_>>> = Placed::from_node(&node, "", &mut problems);
@@ -99,7 +99,7 @@ fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
 
 /// A file with one check, in JSON or YAML.
 #[derive(Debug)]
-pub struct CheckFile {
+pub(crate) struct CheckFile {
     /// The check.
     pub check: Check,
     /// The check as it was written, for callers that pass it on.
@@ -112,7 +112,7 @@ pub struct CheckFile {
 ///
 /// # Errors
 /// Returns what is wrong with it.
-pub fn check_file(name: &str, bytes: &[u8]) -> Result<CheckFile, Vec<Problem>> {
+pub(crate) fn check_file(name: &str, bytes: &[u8]) -> Result<CheckFile, Vec<Problem>> {
     let wrong = |code, what: &str| {
         let problem = Problem::error(code, Place::whole(name), what);
         problem.hint("the file holds one CheckRequest as JSON: an object with `attributes`")

@@ -17,7 +17,7 @@ use customs_record::{DecisionRecord, Entry, Occasion, QuestionEntry};
 
 /// Answers questions.
 #[derive(Clone, Debug)]
-pub struct ExplainServer {
+pub(crate) struct ExplainServer {
     /// The policy set in force.
     pub reader: Reader,
     /// Where questions are recorded and counted.
@@ -29,7 +29,7 @@ impl ExplainServer {
     ///
     /// # Errors
     /// Returns why there is no answer.
-    pub async fn answer(self, request: ExplainRequest) -> Result<String, ExplainError> {
+    pub(crate) async fn answer(self, request: ExplainRequest) -> Result<String, ExplainError> {
         let snapshot = self.reader.shared();
         // An explanation evaluates every rule, so it must not block the tasks that answer checks.
         let answered = tokio::task::spawn_blocking(move || answer(&request, &snapshot));

@@ -12,7 +12,7 @@
 //! - the field `pub max_concurrent_streams: u32` of [`Settings`], with the comment, by which serde
 //!   reads the settings file;
 //! - `max_concurrent_streams: 1024` in `Settings::default()`;
-//! - one [`Setting`] in [`SETTINGS`](super::SETTINGS), with the name and the comment as text.
+//! - one [`Setting`] in [`SETTINGS`], with the name and the comment as text.
 //!
 //! The macro does no more than that. Everything else is ordinary code over `SETTINGS`: the flag
 //! `--max-concurrent-streams`, the variable `CUSTOMS_MAX_CONCURRENT_STREAMS`, its help (the first
@@ -168,7 +168,7 @@ macro_rules! settings {
         /// Every setting, as the settings file spells it.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(default, deny_unknown_fields)]
-        pub struct Settings {
+        pub(crate) struct Settings {
             $($(#[doc = $doc])+ pub $name: $type,)+
         }
 
@@ -179,7 +179,7 @@ macro_rules! settings {
         }
 
         /// Every row of the table, in its order.
-        pub const SETTINGS: &[Setting] = &[$(Setting {
+        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
             name: stringify!($name),
             doc: concat!($($doc, "\n"),+),
             written: $written,
@@ -207,7 +207,7 @@ macro_rules! section {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(default, deny_unknown_fields)]
-        pub struct $section {
+        pub(crate) struct $section {
             $($(#[doc = $doc])+ pub $name: $type,)+
         }
 

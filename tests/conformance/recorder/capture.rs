@@ -45,7 +45,7 @@ impl Authorization for Keeper {
 }
 
 /// The running server.
-pub struct Capture {
+pub(crate) struct Capture {
     pub port: u16,
     seen: Receiver<CheckRequest>,
     pool: DescriptorPool,
@@ -53,7 +53,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    pub fn start() -> Result<Capture> {
+    pub(crate) fn start() -> Result<Capture> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -77,7 +77,7 @@ impl Capture {
 
     /// Returns the one check since the last call, as proto3 JSON without what differs from run to
     /// run.
-    pub fn take(&self) -> Result<Value> {
+    pub(crate) fn take(&self) -> Result<Value> {
         let all: Vec<CheckRequest> = self.seen.try_iter().collect();
         ensure!(all.len() == 1, "one request made {} checks", all.len());
         let mut check = all.into_iter().next().context("no check")?;

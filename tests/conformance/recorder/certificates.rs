@@ -11,11 +11,11 @@ use rcgen::{
 };
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-pub type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub(crate) type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 /// The names in a client's certificate, as a request file spells them in `as`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub(crate) struct Names {
     pub uris: Vec<String>,
     pub dns: Option<String>,
     pub subject: Option<String>,
@@ -24,7 +24,7 @@ pub struct Names {
 impl Names {
     /// Parses `none`, `shop/web`, `other.example/shop/web`, `uri:A` or `uri:A,B`, `dns:NAME`,
     /// `subject:NAME`.
-    pub fn parse(text: &str) -> Option<Names> {
+    pub(crate) fn parse(text: &str) -> Option<Names> {
         let mut names = Names {
             uris: Vec::new(),
             dns: None,
@@ -52,14 +52,14 @@ fn spiffe(domain: &str, namespace: &str, account: &str) -> String {
 }
 
 /// The authority that Envoy trusts, and what it has issued.
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     issued: HashMap<String, (CertificateDer<'static>, Vec<u8>)>,
 }
 
 impl Authority {
     /// Makes an authority and writes what Envoy needs: `ca.pem`, `gateway.pem`, `gateway.key`.
-    pub fn make(folder: &Path) -> Result<Authority> {
+    pub(crate) fn make(folder: &Path) -> Result<Authority> {
         let mut params = CertificateParams::default();
         params
             .distinguished_name
@@ -87,7 +87,7 @@ impl Authority {
     }
 
     /// Returns the certificate of a caller; `None` if it has none.
-    pub fn identity(&mut self, caller: &str) -> Result<Option<Identity>> {
+    pub(crate) fn identity(&mut self, caller: &str) -> Result<Option<Identity>> {
         if caller == "none" {
             return Ok(None);
         }

@@ -23,7 +23,7 @@ use super::requests::{Door, Request};
 use customs_test_support::http::Response;
 
 /// Returns whether the RBAC filters let it through.
-pub fn gets_through(
+pub(crate) fn gets_through(
     request: &Request,
     identity: Option<Identity>,
     runtime: &tokio::runtime::Runtime,

@@ -19,7 +19,7 @@ use customs_test_support::{http, ports};
 const ADDRESSES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 
 /// What a policy set needs.
-pub struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     pub http: &'a Filters,
     pub tcp: &'a Filters,
     pub asked: &'a requests::Plan,
@@ -27,7 +27,12 @@ pub struct Plan<'a> {
 }
 
 /// Starts an Envoy for one policy set and waits until it is ready.
-pub fn start(envoy: &Tool, folder: &Path, guard: &Arc<Guard>, plan: &Plan<'_>) -> Result<Process> {
+pub(crate) fn start(
+    envoy: &Tool,
+    folder: &Path,
+    guard: &Arc<Guard>,
+    plan: &Plan<'_>,
+) -> Result<Process> {
     let admin = ports::free()?;
     let config = folder.join("envoy.json");
     fs::write(

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-pub fn and(all: Vec<Value>, permission: bool) -> Value {
+pub(super) fn and(all: Vec<Value>, permission: bool) -> Value {
     if permission {
         json!({"and_rules": {"rules": all}})
     } else {
@@ -11,7 +11,7 @@ pub fn and(all: Vec<Value>, permission: bool) -> Value {
     }
 }
 
-pub fn or(any: Vec<Value>, permission: bool) -> Value {
+pub(super) fn or(any: Vec<Value>, permission: bool) -> Value {
     if permission {
         json!({"or_rules": {"rules": any}})
     } else {
@@ -19,7 +19,7 @@ pub fn or(any: Vec<Value>, permission: bool) -> Value {
     }
 }
 
-pub fn not(one: Value, permission: bool) -> Value {
+pub(super) fn not(one: Value, permission: bool) -> Value {
     if permission {
         json!({"not_rule": one})
     } else {
@@ -28,7 +28,7 @@ pub fn not(one: Value, permission: bool) -> Value {
 }
 
 /// Matches exactly, `prefix*`, `*suffix`, or with `*` any text that is not empty.
-pub fn text(value: &str, ignore_case: bool) -> Value {
+pub(super) fn text(value: &str, ignore_case: bool) -> Value {
     let mut matcher = if value == "*" {
         regex(".+".into())
     } else if let Some(suffix) = value.strip_prefix('*') {
@@ -60,7 +60,7 @@ fn authenticated(name: Value) -> Value {
     json!({"authenticated": {"principal_name": name}})
 }
 
-pub fn principal(value: &str) -> Value {
+pub(super) fn principal(value: &str) -> Value {
     authenticated(if value == "*" {
         regex(".+".into())
     } else if let Some(suffix) = value.strip_prefix('*') {
@@ -71,7 +71,7 @@ pub fn principal(value: &str) -> Value {
 }
 
 /// Returns `principals` with the trust domain and each of its aliases substituted for one another.
-pub fn expand_principal(value: &str, trust_domains: &[String]) -> Vec<String> {
+pub(super) fn expand_principal(value: &str, trust_domains: &[String]) -> Vec<String> {
     let parts: Vec<&str> = value.split('/').collect();
     let [domain, rest @ ..] = parts.as_slice() else {
         return vec![value.to_owned()];
@@ -109,14 +109,14 @@ pub fn expand_principal(value: &str, trust_domains: &[String]) -> Vec<String> {
     out
 }
 
-pub fn namespace(value: &str) -> Value {
+pub(super) fn namespace(value: &str) -> Value {
     authenticated(regex(format!(
         ".*/ns/{}/.*",
         quote(value).replace("\\*", ".*")
     )))
 }
 
-pub fn service_account(policy_namespace: &str, value: &str) -> Value {
+pub(super) fn service_account(policy_namespace: &str, value: &str) -> Value {
     let (namespace, account) = value.split_once('/').unwrap_or((policy_namespace, value));
     authenticated(regex(format!(
         "spiffe://.+/ns/{}/(.+/|)sa/{}(/.+)?",
@@ -125,7 +125,7 @@ pub fn service_account(policy_namespace: &str, value: &str) -> Value {
     )))
 }
 
-pub fn trust_domain(value: &str) -> Value {
+pub(super) fn trust_domain(value: &str) -> Value {
     authenticated(if value == "*" {
         json!({"prefix": "spiffe://"})
     } else if let Some(suffix) = value.strip_prefix('*') {
@@ -137,7 +137,7 @@ pub fn trust_domain(value: &str) -> Value {
     })
 }
 
-pub fn address(field: &str, value: &str) -> Result<Value> {
+pub(super) fn address(field: &str, value: &str) -> Result<Value> {
     let whole = if value.contains(':') { 128 } else { 32 };
     let (address, length) = match value.split_once('/') {
         Some((address, length)) => (
@@ -149,14 +149,14 @@ pub fn address(field: &str, value: &str) -> Result<Value> {
     Ok(json!({field: {"address_prefix": address, "prefix_len": length}}))
 }
 
-pub fn header(name: &str, value: &str, ignore_case: bool) -> Value {
+pub(super) fn header(name: &str, value: &str, ignore_case: bool) -> Value {
     if value == "*" {
         return json!({"header": {"name": name, "present_match": true}});
     }
     json!({"header": {"name": name, "string_match": text(value, ignore_case)}})
 }
 
-pub fn path(value: &str) -> Value {
+pub(super) fn path(value: &str) -> Value {
     if !value.contains('{') {
         return json!({"url_path": {"path": text(value, false)}});
     }

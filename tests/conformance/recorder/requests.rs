@@ -12,7 +12,7 @@ use super::certificates::Names;
 
 /// A way into the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub(crate) enum Door {
     /// HTTP in TLS that ends at the gateway, with or without a client certificate.
     Mesh,
     /// The same on another port.
@@ -26,7 +26,7 @@ pub enum Door {
 }
 
 impl Door {
-    pub const ALL: [Door; 5] = [
+    pub(crate) const ALL: [Door; 5] = [
         Door::Mesh,
         Door::Mesh2,
         Door::Plain,
@@ -36,7 +36,7 @@ impl Door {
 
     /// Returns the port. The ports are fixed because policies name them, and below the range that
     /// the kernel uses for outgoing connections.
-    pub fn port(self) -> u16 {
+    pub(crate) fn port(self) -> u16 {
         match self {
             Door::Mesh => 15443,
             Door::Mesh2 => 15444,
@@ -46,11 +46,11 @@ impl Door {
         }
     }
 
-    pub fn is_http(self) -> bool {
+    pub(crate) fn is_http(self) -> bool {
         matches!(self, Door::Mesh | Door::Mesh2 | Door::Plain)
     }
 
-    pub fn ends_tls(self) -> bool {
+    pub(crate) fn ends_tls(self) -> bool {
         matches!(self, Door::Mesh | Door::Mesh2 | Door::Tcp)
     }
 
@@ -64,7 +64,7 @@ impl Door {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub caller: String,
     pub host: String,
     pub method: String,
@@ -98,7 +98,7 @@ impl Default for Request {
 /// A request file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub(crate) struct Plan {
     #[serde(default)]
     pub trust_domains: Vec<String>,
     #[serde(default)]
@@ -117,7 +117,7 @@ pub struct Plan {
 
 impl Plan {
     /// Returns every request that the file describes.
-    pub fn requests(&self) -> Result<Vec<Request>> {
+    pub(crate) fn requests(&self) -> Result<Vec<Request>> {
         let mut all = Vec::new();
         for entry in &self.requests {
             let mut combinations = vec![Request::default()];
@@ -177,7 +177,7 @@ impl Request {
     }
 
     /// Returns what is odd about the request, by the names that the replay knows.
-    pub fn tags(&self, plan: &Plan, own: &[String], policy: &str) -> Vec<&'static str> {
+    pub(crate) fn tags(&self, plan: &Plan, own: &[String], policy: &str) -> Vec<&'static str> {
         let mut tags = Vec::new();
         let mut tag = |name, yes: bool| {
             if yes {

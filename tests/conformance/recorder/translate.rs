@@ -14,14 +14,14 @@ use super::matchers::{self as m, expand_principal};
 
 /// The `rules` and `shadow_rules` of one filter; absent if no policy has the action.
 #[derive(Debug, Default)]
-pub struct Filter {
+pub(crate) struct Filter {
     rules: Option<Map<String, Value>>,
     shadow: Option<Map<String, Value>>,
 }
 
 /// The RBAC filters of a listener in their order.
 #[derive(Debug, Default)]
-pub struct Filters {
+pub(crate) struct Filters {
     audit: Filter,
     deny: Filter,
     allow: Filter,
@@ -29,7 +29,7 @@ pub struct Filters {
 
 impl Filters {
     /// Returns the filters' configurations, for HTTP or for TCP.
-    pub fn configurations(&self, tcp: bool) -> Vec<Value> {
+    pub(crate) fn configurations(&self, tcp: bool) -> Vec<Value> {
         let layers = [
             ("LOG", "audit", &self.audit),
             ("DENY", "deny", &self.deny),
@@ -75,7 +75,11 @@ impl Filter {
 
 /// Returns the filters for the policies of a file. `trust_domains` is the own domain and its
 /// aliases.
-pub fn translate(policies: &[Value], trust_domains: &[String], tcp: bool) -> Result<Filters> {
+pub(crate) fn translate(
+    policies: &[Value],
+    trust_domains: &[String],
+    tcp: bool,
+) -> Result<Filters> {
     let mut filters = Filters::default();
     for policy in policies {
         let name = policy

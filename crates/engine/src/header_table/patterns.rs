@@ -1,7 +1,7 @@
 //! Many patterns, compared with many texts at once.
 //!
-//! The rule: what is found is what comparing each pattern with each text would find, and the work is at most a few steps
-//! for each text and each pattern that was found, never for each pair.
+//! The rule: what is found is what comparing each pattern with each text would find, and the work
+//! is at most a few steps for each text and each pattern that was found, never for each pair.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::header_values::{HeaderParts, HeaderTexts, PartRuns};
 use crate::pattern::TextPattern;
 use crate::work_count;
 
-/// The patterns of one header, each once. `*` asks only that the header is there, so it also matches an empty text.
+/// The patterns of one header, each once. `*` asks only that the header is there, so it also
+/// matches an empty text.
 #[derive(Debug, Default)]
 pub(crate) struct PatternTable {
     count: usize,
@@ -128,7 +129,8 @@ impl CommaPatterns {
         }
     }
 
-    /// Notes the patterns of the whole table that match a run of parts, or that cannot be ruled out.
+    /// Notes the patterns of the whole table that match a run of parts, or that cannot be ruled
+    /// out.
     fn note_matching(&self, parts: &HeaderParts<'_>, matched: &mut MatchedPatterns) {
         match parts.runs(self.commas) {
             PartRuns::Listed(runs) if runs.is_empty() => {}
@@ -161,7 +163,8 @@ impl PatternTable {
         }
     }
 
-    /// Compares a header with every pattern: each of its texts, and its runs of parts with the patterns that have commas.
+    /// Compares a header with every pattern: each of its texts, and its runs of parts with the
+    /// patterns that have commas.
     pub(crate) fn compare_header(&self, header: &HeaderTexts<'_>) -> MatchedPatterns {
         let mut matched = self.compare(header.texts().map(|text| (text.text, text.is_strict)));
         if let (false, Some(parts)) = (self.with_commas.is_empty(), header.parts()) {
@@ -173,7 +176,8 @@ impl PatternTable {
         matched
     }
 
-    /// Compares every text with every pattern. With each text stands whether the strict match asks for it.
+    /// Compares every text with every pattern. With each text stands whether the strict match asks
+    /// for it.
     pub(crate) fn compare<'t>(
         &self,
         texts: impl Iterator<Item = (&'t str, bool)>,
@@ -209,7 +213,8 @@ impl PatternTable {
     }
 }
 
-/// Texts of which a text may begin with several; in their order, so that each stands behind those that it begins with.
+/// Texts of which a text may begin with several; in their order, so that each stands behind those
+/// that it begins with.
 #[derive(Debug, Default)]
 struct Affixes(Box<[Affix]>);
 
@@ -298,7 +303,8 @@ impl Affixes {
         Some(at)
     }
 
-    /// Notes the longest that a text begins with, and that those above it match something. `places` are those noted.
+    /// Notes the longest that a text begins with, and that those above it match something. `places`
+    /// are those noted.
     fn find(
         &self,
         text: &[u8],
@@ -341,8 +347,8 @@ impl Affixes {
 pub struct MatchedPatterns {
     /// A bit for each pattern, by its number.
     matching: Box<[u64]>,
-    /// The same of those that match a run of parts or cannot be ruled out, which the strict match does not look at. Empty
-    /// where no pattern has commas.
+    /// The same of those that match a run of parts or cannot be ruled out, which the strict match
+    /// does not look at. Empty where no pattern has commas.
     matching_runs: Box<[u64]>,
     /// For each pattern that matches, one more than the number of its part of `texts`.
     slots: Box<[u32]>,

@@ -19,21 +19,21 @@ use customs_policy::policy_change::ChangeOutcome;
 use customs_policy::problem::{Code, Severity};
 
 /// A fixed word that needs no escaping; left out if it is empty.
-pub type Word = &'static str;
+pub(crate) type Word = &'static str;
 /// Such a word, if there is one.
-pub type OptionalWord = Option<&'static str>;
+pub(crate) type OptionalWord = Option<&'static str>;
 /// A port, if there is one.
-pub type OptionalPort = Option<u16>;
+pub(crate) type OptionalPort = Option<u16>;
 /// A time, if there is one.
-pub type OptionalTime = Option<UnixNanos>;
+pub(crate) type OptionalTime = Option<UnixNanos>;
 /// A text that is written even if it is empty, if there is one.
-pub type OptionalText = Option<String>;
+pub(crate) type OptionalText = Option<String>;
 /// A list of texts.
-pub type Texts = Vec<String>;
+pub(crate) type Texts = Vec<String>;
 /// A list of names of fields.
-pub type Names = Vec<&'static str>;
+pub(crate) type Names = Vec<&'static str>;
 /// A list of headers.
-pub type Headers = Vec<HeaderEntry>;
+pub(crate) type Headers = Vec<HeaderEntry>;
 
 /// An encoder, and the texts that its [`Span`]s point into.
 pub(crate) struct Writer<'w, E> {

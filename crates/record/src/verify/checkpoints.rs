@@ -18,7 +18,7 @@ use customs_policy::printable;
 
 /// Whether a checkpoint counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
+pub(super) enum Worth {
     Counts,
     /// It is not signed, or signed by another key.
     Ignored,
@@ -27,7 +27,7 @@ pub enum Worth {
 }
 
 /// Returns what a checkpoint is worth with these keys.
-pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
+pub(super) fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
     if keys.is_empty() {
         return Worth::Counts;
     }
@@ -59,7 +59,7 @@ pub fn worth(keys: &[Verifier], checkpoint: &Checkpoint) -> Worth {
 
 /// The checkpoints of a checkpoint file that count, by stream and in the order of their records.
 #[derive(Debug, Default)]
-pub struct Checkpoints {
+pub(super) struct Checkpoints {
     /// The file, as it was given.
     pub file: String,
     by_stream: BTreeMap<String, Vec<FileCheckpoint>>,
@@ -71,7 +71,7 @@ pub struct Checkpoints {
 
 /// A checkpoint of a checkpoint file, and its line.
 #[derive(Clone, Debug)]
-pub struct FileCheckpoint {
+pub(super) struct FileCheckpoint {
     pub checkpoint: Checkpoint,
     pub line: u64,
 }
@@ -92,7 +92,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, LogReadError> {
+    pub(super) fn read(path: &Path, keys: &[Verifier]) -> Result<Checkpoints, LogReadError> {
         let failed = |problem| LogReadError::File {
             path: path.to_owned(),
             problem,
@@ -184,12 +184,12 @@ impl Checkpoints {
     }
 
     /// Returns the checkpoints of a stream.
-    pub fn of(&self, stream: &str) -> &[FileCheckpoint] {
+    pub(super) fn of(&self, stream: &str) -> &[FileCheckpoint] {
         self.by_stream.get(stream).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the last checkpoint of each stream.
-    pub fn last_ones(&self) -> impl Iterator<Item = &FileCheckpoint> {
+    pub(super) fn last_ones(&self) -> impl Iterator<Item = &FileCheckpoint> {
         self.by_stream.values().filter_map(|kept| kept.last())
     }
 }

@@ -16,7 +16,7 @@ use super::record::{At, Seen};
 use super::report::{Bad, Named, What};
 
 /// What is known when a record does not fit.
-pub struct Case<'c> {
+pub(super) struct Case<'c> {
     /// Behind the last record that fits.
     pub at: Option<&'c At>,
     /// Behind the one before.
@@ -49,7 +49,12 @@ impl Case<'_> {
     ///
     /// # Errors
     /// If the records that follow cannot be read.
-    pub fn of(&self, seen: &Seen, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
+    pub(super) fn of(
+        &self,
+        seen: &Seen,
+        place: &Place,
+        rest: &mut Source,
+    ) -> Result<Bad, LogReadError> {
         let bad = |what, why: String| Ok(Bad::at(what, Named::record(seen, place), why));
         if let (Some(before), Some((last, there))) = (self.before, self.last)
             && seen.follows(before.as_ref())
@@ -91,7 +96,12 @@ impl Case<'_> {
     ///
     /// # Errors
     /// If the records that follow cannot be read.
-    pub fn broken(&self, why: &str, place: &Place, rest: &mut Source) -> Result<Bad, LogReadError> {
+    pub(super) fn broken(
+        &self,
+        why: &str,
+        place: &Place,
+        rest: &mut Source,
+    ) -> Result<Bad, LogReadError> {
         let is_next_due = rest.peek()?.is_some_and(|next| next.follows(self.at));
         let what = if is_next_due {
             What::Inserted

@@ -229,7 +229,7 @@ impl Seen {
 
 /// Returns whether the bytes of an unfinished record hold a whole one that follows from this head.
 /// If so, they are not the rest of an interrupted write, but a record with a damaged end or length.
-pub fn is_whole(format: Format, rest: &[u8], head: Option<&Head>) -> bool {
+pub(super) fn is_whole(format: Format, rest: &[u8], head: Option<&Head>) -> bool {
     let Some((body, chain, end)) = chain_within(format, rest) else {
         return false;
     };
@@ -258,7 +258,7 @@ fn chain_within(format: Format, bytes: &[u8]) -> Option<(&[u8], Head, usize)> {
 }
 
 /// Recognises the format of a file by its beginning; `None` if it holds no record.
-pub fn format_of(beginning: &[u8]) -> Option<Format> {
+pub(super) fn format_of(beginning: &[u8]) -> Option<Format> {
     let json = chain_within(Format::Json, beginning).map(|(body, ..)| body);
     // A message may hold text that looks like a line; a line holds nothing that looks like a
     // message.

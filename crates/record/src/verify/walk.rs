@@ -15,7 +15,7 @@ use crate::signing::Verifier;
 use customs_policy::printable;
 
 /// The position of the walk, and what it has seen.
-pub struct Walk<'w> {
+pub(super) struct Walk<'w> {
     keys: &'w [Verifier],
     checkpoints: &'w Checkpoints,
     /// The position behind the last record, and behind the one before.
@@ -42,7 +42,7 @@ pub struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     /// Creates a walk that has seen nothing.
-    pub fn new(keys: &'w [Verifier], checkpoints: &'w Checkpoints) -> Walk<'w> {
+    pub(super) fn new(keys: &'w [Verifier], checkpoints: &'w Checkpoints) -> Walk<'w> {
         Walk {
             keys,
             checkpoints,
@@ -66,7 +66,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Returns how many streams were seen.
-    pub fn streams(&self) -> usize {
+    pub(super) fn streams(&self) -> usize {
         self.met.len()
     }
 
@@ -74,7 +74,7 @@ impl<'w> Walk<'w> {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn run(&mut self, source: &mut Source) -> Result<Option<Bad>, LogReadError> {
+    pub(super) fn run(&mut self, source: &mut Source) -> Result<Option<Bad>, LogReadError> {
         while let Some((item, place, is_first)) = source.step()? {
             let bad = match item {
                 Item::Record(seen) => self.record(seen, &place, is_first, source)?,
@@ -439,7 +439,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Returns how many checkpoints of the audit log do not count.
-    pub fn others(&self) -> u64 {
+    pub(super) fn others(&self) -> u64 {
         self.others
     }
 }

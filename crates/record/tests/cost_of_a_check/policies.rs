@@ -24,7 +24,7 @@ fn egress(name: &str, spec: &str) -> String {
 const OF_POLICY: usize = 500;
 
 /// Policies with rules about headers of one host, with patterns of every kind.
-pub fn header_policies(
+pub(crate) fn header_policies(
     action: &str,
     count: usize,
     lists: &[&str],
@@ -103,14 +103,14 @@ fn policies_of(
 }
 
 /// Rules about other hosts.
-pub fn others(count: usize) -> String {
+pub(crate) fn others(count: usize) -> String {
     let deny: String = (0..count)
         .map(|at| format!("  - {{name: o{at}, hosts: ['h{at}.other.example']}}\n"))
         .collect();
     egress("others", &format!("  deny:\n{deny}"))
 }
 
-pub fn sets() -> Vec<(&'static str, Vec<String>)> {
+pub(crate) fn sets() -> Vec<(&'static str, Vec<String>)> {
     let one_name = |_: usize| "x-role".to_owned();
     let paths = |count: usize, each: &dyn Fn(usize, usize) -> String| -> String {
         (0..count)

@@ -2,13 +2,13 @@
 
 use customs_engine::request::CLIENT_CERTIFICATE;
 
-pub struct Sent {
+pub(crate) struct Sent {
     pub host: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
 }
 
-pub fn requests() -> Vec<(&'static str, Sent)> {
+pub(crate) fn requests() -> Vec<(&'static str, Sent)> {
     let header = |name: &str, value: String| (name.to_owned(), value);
     let sent = |path: String, headers: Vec<(String, String)>| Sent {
         host: "www.example.com".into(),

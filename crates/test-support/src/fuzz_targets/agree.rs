@@ -11,12 +11,12 @@ use customs_engine::snapshot::Snapshot;
 use crate::draw::NOW;
 
 /// Returns what an answer says, without the places of the rules that it names.
-pub fn spelt(answer: &Answer) -> (Reason, String, Gates) {
+pub(super) fn spelt(answer: &Answer) -> (Reason, String, Gates) {
     (answer.reason, answer.rule.to_string(), answer.gates)
 }
 
 /// Decides, and checks the answer against the naive evaluator and its own reason.
-pub fn decide(snapshot: &Snapshot, request: &Request<'_>) -> Decision {
+pub(super) fn decide(snapshot: &Snapshot, request: &Request<'_>) -> Decision {
     let decision = snapshot.decide(request, NOW);
     let (rules, settings) = (snapshot.rules(), snapshot.settings());
     assert_eq!(

@@ -10,7 +10,7 @@ use customs_record::fields::TailHead;
 use customs_record::proto::{Filter, Record};
 
 /// Returns the filter of a subscription.
-pub fn filter(args: &FilterArgs) -> Filter {
+pub(super) fn filter(args: &FilterArgs) -> Filter {
     let effect = match args.effect {
         None => "",
         Some(EffectFilter::Allow) => "allow",
@@ -31,7 +31,7 @@ pub fn filter(args: &FilterArgs) -> Filter {
 }
 
 /// Returns whether a record matches.
-pub fn wants(filter: &Filter, record: &Record) -> bool {
+pub(super) fn wants(filter: &Filter, record: &Record) -> bool {
     filter.kinds.is_empty() && matches!(record.kind.as_str(), "gap" | "lag")
         || holds(filter, &TailHead::of(record))
 }

@@ -26,7 +26,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Returns why it cannot be read.
-pub fn run(file: &Path, args: &TailArgs, output: &mut RecordOutput) -> Result<(), LogFileError> {
+pub(super) fn run(
+    file: &Path,
+    args: &TailArgs,
+    output: &mut RecordOutput,
+) -> Result<(), LogFileError> {
     let mut view = View {
         filter: filter::filter(&args.filter),
         place: Place::default(),

@@ -9,10 +9,10 @@ use customs_record::proto::Record;
 
 /// Returns the text escaped, so that it cannot move the cursor, colour the terminal or change the
 /// writing direction.
-pub use customs_policy::printable::line as visible;
+pub(super) use customs_policy::printable::line as visible;
 
 /// Returns the text escaped, or a dash if it is empty.
-pub fn or_dash(text: &str) -> String {
+pub(super) fn or_dash(text: &str) -> String {
     if text.is_empty() {
         "-".to_owned()
     } else {
@@ -21,7 +21,7 @@ pub fn or_dash(text: &str) -> String {
 }
 
 /// Returns `namespace/service-account`, or why there is none.
-pub fn caller(record: &Record) -> String {
+pub(super) fn caller(record: &Record) -> String {
     match record.namespace.is_empty() {
         true => or_dash(&record.identity),
         false => format!(
@@ -33,7 +33,7 @@ pub fn caller(record: &Record) -> String {
 }
 
 /// Returns the canonical host, or else the host as it was sent.
-pub fn host(record: &Record) -> String {
+pub(super) fn host(record: &Record) -> String {
     let sent = || {
         [&record.raw_host, &record.sni]
             .into_iter()
@@ -46,12 +46,12 @@ pub fn host(record: &Record) -> String {
 }
 
 /// Returns a time of a record.
-pub fn timestamp(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+pub(super) fn timestamp(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
 
 /// Returns a time with milliseconds.
-pub fn time(time: Option<prost_types::Timestamp>) -> String {
+pub(super) fn time(time: Option<prost_types::Timestamp>) -> String {
     timestamp(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
 }
 

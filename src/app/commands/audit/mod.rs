@@ -23,7 +23,7 @@ mod top_k;
 mod verify;
 
 /// Runs one of the tools.
-pub fn run(command: AuditCommand) -> ExitCode {
+pub(super) fn run(command: AuditCommand) -> ExitCode {
     match command {
         AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::Tail(args) => tail::run(&args),

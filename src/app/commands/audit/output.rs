@@ -11,7 +11,7 @@ use customs_record::decode;
 use customs_record::proto::Record;
 
 /// The output for records.
-pub struct RecordOutput {
+pub(super) struct RecordOutput {
     format: TailFormat,
     is_coloured: bool,
     /// How many more to print; `None` means all.
@@ -20,7 +20,7 @@ pub struct RecordOutput {
 
 impl RecordOutput {
     /// Creates the output that the flags select.
-    pub fn of(args: &TailArgs) -> RecordOutput {
+    pub(super) fn of(args: &TailArgs) -> RecordOutput {
         // As no-color.org defines it: any value except an empty one.
         let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_coloured = match args.color {
@@ -36,13 +36,13 @@ impl RecordOutput {
     }
 
     /// Returns whether more records are to be printed.
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.left != Some(0)
     }
 
     /// Prints a record, as the given line if there is one; returns false if no more are to be
     /// printed.
-    pub fn show(&mut self, record: &Record, line: Option<&str>) -> bool {
+    pub(super) fn show(&mut self, record: &Record, line: Option<&str>) -> bool {
         if !self.is_open() {
             return false;
         }

@@ -30,7 +30,7 @@ impl Tone {
 }
 
 /// Returns the line of a record, without its line end.
-pub fn line(record: &Record, is_coloured: bool) -> String {
+pub(super) fn line(record: &Record, is_coloured: bool) -> String {
     let (tone, word, rest) = match record.kind.as_str() {
         "decision" => decision(record),
         kind => (tone(kind), visible(kind).into_owned(), event(record)),

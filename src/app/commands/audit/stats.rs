@@ -12,7 +12,7 @@ use crate::app::commands::print_json;
 use crate::app::{FAILED, print, print_error};
 
 /// Counts, and prints the result.
-pub fn run(args: &StatsArgs) -> ExitCode {
+pub(super) fn run(args: &StatsArgs) -> ExitCode {
     let mut stats = Stats::new(args.since, args.until);
     let mut is_whole = true;
     for file in &args.files {

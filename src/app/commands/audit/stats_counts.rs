@@ -17,7 +17,7 @@ use customs_record::proto::{Loss, Record};
 
 /// All counts.
 #[derive(Debug)]
-pub struct Stats {
+pub(super) struct Stats {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     /// The number of records.
@@ -51,7 +51,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub fn new(since: Option<Timestamp>, until: Option<Timestamp>) -> Stats {
+    pub(super) fn new(since: Option<Timestamp>, until: Option<Timestamp>) -> Stats {
         Stats {
             since,
             until,
@@ -89,7 +89,7 @@ impl Stats {
     }
 
     /// Returns the tables, in the order in which they are printed.
-    pub fn tables(&self) -> [&TopK; 8] {
+    pub(super) fn tables(&self) -> [&TopK; 8] {
         let Stats {
             kinds,
             answers,
@@ -113,7 +113,7 @@ impl Stats {
         ]
     }
 
-    pub fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
+    pub(super) fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
         let mut content = FileContent::default();
         let mut take = |item: LogItem<'_>| {
             content.take(&item);
@@ -240,7 +240,7 @@ impl Stats {
         }
     }
 
-    pub fn json(&self, top: usize) -> Value {
+    pub(super) fn json(&self, top: usize) -> Value {
         let Loss {
             allows,
             denials,

@@ -10,7 +10,7 @@ use crate::app::commands::counted;
 use customs_record::proto::Loss;
 
 /// Returns all counts, with at most `top` rows of each table.
-pub fn human(stats: &Stats, top: usize) -> String {
+pub(super) fn human(stats: &Stats, top: usize) -> String {
     let mut out = sentences(stats);
     for table in stats.tables().into_iter().filter(|table| !table.is_empty()) {
         write_table(table, top, &mut out);

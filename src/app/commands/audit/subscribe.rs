@@ -29,7 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// Why records cannot be printed, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SubscribeError {
+pub(super) enum SubscribeError {
     /// The text is not an address.
     #[error("--server: invalid address `{0}`: expected HOST:PORT or unix:PATH, as in `tail:`")]
     Address(String),
@@ -74,7 +74,11 @@ pub enum SubscribeError {
 ///
 /// # Errors
 /// Returns why records cannot be printed, and what to do about it.
-pub fn run(server: &str, args: &TailArgs, output: &mut RecordOutput) -> Result<(), SubscribeError> {
+pub(super) fn run(
+    server: &str,
+    args: &TailArgs,
+    output: &mut RecordOutput,
+) -> Result<(), SubscribeError> {
     let endpoint = endpoint(server)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,7 +10,7 @@ use crate::app::cli::TailArgs;
 use crate::app::{FAILED, print_error};
 
 /// Prints records until there are no more, or the user interrupts.
-pub fn run(args: &TailArgs) -> ExitCode {
+pub(super) fn run(args: &TailArgs) -> ExitCode {
     let mut output = RecordOutput::of(args);
     let ended = match (&args.server, &args.file) {
         (Some(server), _) => {

@@ -12,7 +12,7 @@ const MAX_ROWS: usize = 100_000;
 
 /// A table of counts.
 #[derive(Debug)]
-pub struct TopK {
+pub(super) struct TopK {
     /// The table's name in JSON.
     pub name: &'static str,
     /// The table's heading.
@@ -26,7 +26,7 @@ pub struct TopK {
 
 /// The largest rows of a table.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Top<'t> {
+pub(super) struct Top<'t> {
     /// The largest first; equal ones sorted by their texts.
     pub rows: Vec<(&'t [String], u64)>,
     /// The number of other rows, and their sum.
@@ -37,7 +37,11 @@ pub struct Top<'t> {
 
 impl TopK {
     /// Creates an empty table.
-    pub fn new(name: &'static str, title: &'static str, columns: &'static [&'static str]) -> TopK {
+    pub(super) fn new(
+        name: &'static str,
+        title: &'static str,
+        columns: &'static [&'static str],
+    ) -> TopK {
         TopK {
             name,
             title,
@@ -49,7 +53,7 @@ impl TopK {
     }
 
     /// Counts a record.
-    pub fn add<const N: usize>(&mut self, texts: [String; N]) {
+    pub(super) fn add<const N: usize>(&mut self, texts: [String; N]) {
         if let Some(count) = self.rows.get_mut(texts.as_slice()) {
             *count += 1;
         } else if self.rows.len() < self.limit {
@@ -60,12 +64,12 @@ impl TopK {
     }
 
     /// Returns whether nothing was counted.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// Returns the largest rows.
-    pub fn top(&self, count: usize) -> Top<'_> {
+    pub(super) fn top(&self, count: usize) -> Top<'_> {
         let mut rows: Vec<(&[String], u64)> = self
             .rows
             .iter()
@@ -81,7 +85,7 @@ impl TopK {
     }
 
     /// Returns the largest rows as JSON.
-    pub fn json(&self, count: usize) -> Value {
+    pub(super) fn json(&self, count: usize) -> Value {
         let Top { rows, more, others } = self.top(count);
         let row = |(texts, count): (&[String], u64)| {
             let texts = self

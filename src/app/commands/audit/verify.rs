@@ -14,7 +14,7 @@ use customs_record::verify::{VerifyOptions, verify};
 const UNSEALED: u8 = 3;
 
 /// Verifies files and prints the result.
-pub fn run(args: VerifyArgs) -> ExitCode {
+pub(super) fn run(args: VerifyArgs) -> ExitCode {
     let VerifyArgs {
         files,
         checkpoints,
