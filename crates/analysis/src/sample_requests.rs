@@ -337,7 +337,7 @@ impl Draft {
         let anywhere = SampleDestination::http(NOWHERE, None);
         for (number, caller) in self.callers.items.iter().enumerate() {
             with_request(caller, &anywhere, settings, |request| {
-                let caller = settings.trust_domains.judge(request.principal);
+                let caller = settings.trust_domains.classify(request.principal);
                 for sample in changed.iter_mut() {
                     let meets = match sample.item {
                         Item::Rule(Action::Deny, rule) => {

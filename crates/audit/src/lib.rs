@@ -1,6 +1,6 @@
 //! Writes the audit log: an [`Entry`](customs_record::Entry) becomes a record in every sink.
 //!
-//! This crate judges nothing, and it does not decide what a record holds; `customs-record` does.
+//! This crate decides nothing, and it does not decide what a record holds; `customs-record` does.
 //! The rule: **a decision is answered only if it is going to be recorded**, and what is lost is
 //! counted in a record.
 //!

@@ -1,6 +1,6 @@
 //! The writer of one sink: a thread that joins queued records into a stream and writes them.
 //!
-//! It judges nothing and drops nothing. The rules:
+//! It decides nothing and drops nothing. The rules:
 //!
 //! - Only this thread numbers, renders and chains, in the order in which records are written.
 //! - A failed sink is retried from the very byte where it stopped: no record is torn or repeated.

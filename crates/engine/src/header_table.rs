@@ -96,7 +96,7 @@ impl HeaderTables {
         rules.get(rule.position as usize)?.get(position)?.as_ref()
     }
 
-    /// The headers that a record tells.
+    /// The headers that a record holds.
     pub fn uses(&self) -> &[HeaderUse] {
         &self.uses
     }
@@ -151,8 +151,8 @@ impl HeaderTables {
         unknown.collect()
     }
 
-    /// Calls `each` with every header that a record tells, and what is known of it.
-    pub fn told<'t>(
+    /// Calls `each` with every header that a record holds, and what is known of it.
+    pub fn for_each_recorded<'t>(
         self: &'t Arc<Self>,
         cell: &HeaderMatchesCell,
         http: &Http<'_>,
@@ -161,7 +161,7 @@ impl HeaderTables {
         if self.uses.is_empty() {
             return;
         }
-        // A request that another set compared before is compared anew.
+        // A request that another set compared before is compared again.
         let own;
         let matches = match self.of_request(cell, http) {
             Some(matches) => matches,

@@ -293,7 +293,7 @@ impl TrustDomains {
     }
 
     /// Checks a principal's trust domain.
-    pub fn judge<'a>(&self, principal: Principal<'a>) -> Caller<'a> {
+    pub fn classify<'a>(&self, principal: Principal<'a>) -> Caller<'a> {
         match principal {
             Principal::Workload(id) if self.is_own(id.trust_domain) => Caller::Own(id),
             Principal::Workload(id) if self.accepted.contains(id.trust_domain) => {
@@ -410,7 +410,8 @@ mod tests {
             ..Default::default()
         };
         let of = |td: &str| format!("spiffe://{td}/ns/a/sa/b");
-        let state = |trust: &TrustDomains, td: &str| match trust.judge(Principal::parse(&of(td))) {
+        let state = |trust: &TrustDomains, td: &str| match trust.classify(Principal::parse(&of(td)))
+        {
             Caller::Own(_) => "own",
             Caller::Foreign(_) => "foreign",
             Caller::Unknown(state) => state.as_str(),

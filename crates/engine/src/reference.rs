@@ -58,7 +58,7 @@ pub fn trace<'t>(
     pass: Pass,
     now: UnixNanos,
 ) -> Trace<'t> {
-    let caller = trust_domains(rules, settings, pass).judge(request.principal);
+    let caller = trust_domains(rules, settings, pass).classify(request.principal);
     let evaluator = Evaluator {
         rules,
         settings,

@@ -211,7 +211,9 @@ impl Snapshot {
         context: &EvalContext<'r>,
         now: UnixNanos,
     ) -> (Caller<'r>, Answer) {
-        let caller = pass_context.trust_domains.judge(context.request.principal);
+        let caller = pass_context
+            .trust_domains
+            .classify(context.request.principal);
         let answer = if !self.loaded {
             Answer::built_in(Reason::NoPolicy)
         } else {

@@ -105,12 +105,12 @@ fn known() -> BTreeSet<String> {
 #[derive(Debug)]
 struct UnknownVariable {
     name: String,
-    meant: Option<Meant>,
+    meant: Option<Suggestion>,
 }
 
 /// The setting that was meant.
 #[derive(Debug)]
-enum Meant {
+enum Suggestion {
     /// The setting of this variable.
     Variable(String),
     /// A setting without a variable.
@@ -127,8 +127,8 @@ impl fmt::Display for UnknownVariable {
                     "warning: unknown setting `{name}` in the environment is ignored"
                 );
             }
-            Some(Meant::Variable(variable)) => format!("did you mean `{variable}`?"),
-            Some(Meant::FileOnly(key)) => {
+            Some(Suggestion::Variable(variable)) => format!("did you mean `{variable}`?"),
+            Some(Suggestion::FileOnly(key)) => {
                 format!("`{key}` can be set in the settings file only")
             }
         };
@@ -156,7 +156,7 @@ fn unknown(all: &BTreeMap<String, String>) -> Vec<UnknownVariable> {
 }
 
 /// Returns the setting that was probably meant by a name without its prefix.
-fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
+fn meant(own: &str, known: &BTreeSet<String>) -> Option<Suggestion> {
     let names: Vec<&str> = known
         .iter()
         .filter_map(|name| name.strip_prefix(PREFIX))
@@ -166,11 +166,11 @@ fn meant(own: &str, known: &BTreeSet<String>) -> Option<Meant> {
         .filter(|setting| setting.written == Written::FileOnly)
         .map(|setting| setting.name)
         .collect();
-    let variable = |name: &str| Meant::Variable(format!("{PREFIX}{name}"));
+    let variable = |name: &str| Suggestion::Variable(format!("{PREFIX}{name}"));
     let near = |word: &str| {
         let named = suggestion::nearest(word, &names).map(variable);
         let key = || suggestion::nearest(&word.to_lowercase(), &in_file);
-        named.or_else(|| key().map(|key| Meant::FileOnly(key.to_owned())))
+        named.or_else(|| key().map(|key| Suggestion::FileOnly(key.to_owned())))
     };
     // A name that extends a setting's name (`LISTEN_PORT`), or that ends within a word of it
     // (`ENFORCE`).

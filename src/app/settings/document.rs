@@ -25,7 +25,7 @@ pub(crate) enum SettingsFileError {
     Invalid(Box<Problem>),
 }
 
-/// A settings file that was read. The default stands for no file.
+/// A settings file that was read. The default is that of no file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SettingsDocument {
     /// The defaults, overridden by the file.

@@ -1,6 +1,6 @@
 //! An OpenTelemetry collector: each line of the audit log becomes one log record of OTLP/gRPC.
 //!
-//! It judges nothing and does not change a line. The rules:
+//! It decides nothing and does not change a line. The rules:
 //!
 //! - The body of a log record is the line as it is, without its line feed, so that a consumer that
 //!   stores bodies can verify the chain. The other fields are read from that line, for searching

@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    fn judged(options: &mut OpenOptions, path: &Path) -> Result<(), String> {
+    fn checked(options: &mut OpenOptions, path: &Path) -> Result<(), String> {
         let errors = tempfile::tempfile().unwrap();
         is_open(options.open(path).unwrap().as_fd(), errors.as_fd())
             .map_err(|problem| problem.to_string())
@@ -142,17 +142,17 @@ mod tests {
             (null, false, true, ""),
             (null, true, true, "it is closed, or is /dev/null"),
         ] {
-            let judged = judged(options().read(read).write(write), path);
+            let checked = checked(options().read(read).write(write), path);
             assert!(
-                judged.clone().err().unwrap_or_default().contains(expected),
-                "{judged:?}"
+                checked.clone().err().unwrap_or_default().contains(expected),
+                "{checked:?}"
             );
-            let is_told = judged
+            let says_what_to_do = checked
                 .clone()
                 .err()
                 .is_none_or(|problem| problem.contains("`--audit off`"));
-            assert!(is_told, "what to do: {judged:?}");
-            assert_eq!(judged.is_ok(), expected.is_empty(), "{}", path.display());
+            assert!(says_what_to_do, "what to do: {checked:?}");
+            assert_eq!(checked.is_ok(), expected.is_empty(), "{}", path.display());
         }
     }
 }

@@ -176,7 +176,7 @@ impl PatternTable {
         matched
     }
 
-    /// Compares every text with every pattern. With each text stands whether the strict match asks
+    /// Compares every text with every pattern. Each text is given with whether the strict match asks
     /// for it.
     pub(crate) fn compare<'t>(
         &self,
@@ -213,7 +213,7 @@ impl PatternTable {
     }
 }
 
-/// Texts of which a text may begin with several; in their order, so that each stands behind those
+/// Texts of which a text may begin with several; in their order, so that each comes after those
 /// that it begins with.
 #[derive(Debug, Default)]
 struct Affixes(Box<[Affix]>);

@@ -234,7 +234,7 @@ fn a_request_that_another_set_looked_at_is_not_read_by_its_tables() {
             "{pattern}"
         );
         let mut told = Vec::new();
-        tables.told(
+        tables.for_each_recorded(
             &request.header_matches,
             &request.http.unwrap(),
             |asked, _, has| told.push(has(&asked.patterns[0])),

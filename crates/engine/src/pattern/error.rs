@@ -1,9 +1,9 @@
-//! Why the text of a host is no pattern, and what to write instead.
+//! Why a text is not a pattern of hosts, and what to write instead.
 
 use super::parse_host_pattern;
 use crate::host::HostParseError;
 
-/// Why a policy's host is no pattern. The text is what a person sees.
+/// Why a policy's host is not a pattern. The text is what a person sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostPatternError {
     /// The canonicaliser refuses it.
@@ -13,13 +13,13 @@ pub enum HostPatternError {
     #[error("this is a URL; only its host belongs here")]
     Url,
     /// `user@host`.
-    #[error("userinfo (`user@`) is no part of a host")]
+    #[error("userinfo (`user@`) is not part of a host")]
     Userinfo,
     /// A star inside, or two of them.
-    #[error("a `*` stands for the first labels of a name and nothing else: `*.example.com`")]
+    #[error("a `*` is allowed only in place of the first labels of a name, as in `*.example.com`")]
     Wildcard,
     /// `**` with something beside it.
-    #[error("`**` stands alone")]
+    #[error("`**` is allowed only alone")]
     NotAlone,
     /// An address range of IPv6 that covers a range carrying IPv4 addresses in part, or more than
     /// it.
@@ -28,7 +28,7 @@ pub enum HostPatternError {
     )]
     MixedRange,
     /// A prefix length that is none, or brackets around something else.
-    #[error("this is no IP range: write `192.0.2.0/24` or `[2001:db8::/32]`")]
+    #[error("invalid IP range: expected `192.0.2.0/24` or `[2001:db8::/32]`")]
     Range,
     /// A Unicode name without an A-label.
     #[error("this Unicode name has no A-label")]

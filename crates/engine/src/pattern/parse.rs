@@ -3,7 +3,7 @@
 use super::{HostPattern, HostPatternError, HostShape, PortPattern, TextPattern, address};
 use crate::host::{self, Authority, Host, HostParseError};
 
-/// A spelling that is understood but is not the canonical one; each family of documents judges it
+/// A spelling that is understood but is not the canonical one; each family of documents rates it
 /// (rule R3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spelling {
@@ -19,7 +19,7 @@ pub enum Spelling {
 /// Parses a host of a policy into its pattern and the odd spellings it used.
 ///
 /// Both families share this grammar; what only one of them accepts (`*`, `**`, ranges, odd
-/// spellings) is judged by its own reader.
+/// spellings) is rated by its own reader.
 ///
 /// # Errors
 /// [`HostPatternError`] for what no family accepts.
@@ -70,7 +70,7 @@ pub fn parse_host_pattern(text: &str) -> Result<(HostPattern, Vec<Spelling>), Ho
             (PortPattern::Every | PortPattern::Unsaid, _) => {}
         }
     }
-    // A text with a port is no canonical name, so that what is left out is about every port.
+    // A text with a port is not a canonical name, so that what is left out is about every port.
     let raw =
         Some(TextPattern::parse(&text.to_ascii_lowercase())).filter(|raw| !shape.covers_raw(raw));
     Ok((

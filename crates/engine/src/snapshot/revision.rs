@@ -15,7 +15,7 @@ pub struct Revision(Arc<str>);
 
 impl Revision {
     /// Hashes the settings and, for each source in order, what it is bound to and each file's name
-    /// and digest. Where a source lies and how its path is spelled is no part of it.
+    /// and digest. The place of a source and the spelling of its path are not part of it.
     pub fn of<'a, F: Iterator<Item = (&'a str, &'a [u8; 32])>>(
         settings: &Settings,
         sources: impl Iterator<Item = (String, F)>,

@@ -33,7 +33,7 @@ pub fn recorded(
 ) -> Vec<HeaderEntry> {
     let mut entries = Vec::new();
     if let Some(http) = &request.http {
-        tables.told(&request.header_matches, http, |header, state, has| {
+        tables.for_each_recorded(&request.header_matches, http, |header, state, has| {
             entries.push(entry(header, state, has, http, valued))
         });
     }

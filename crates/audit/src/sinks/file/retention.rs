@@ -5,7 +5,7 @@
 //! - One thread at a time does the work, beside the writer, and it is joined. It ends early when
 //!   the sink ends.
 //! - A compressed file gets its name after the whole of it is on the disk, and only then is the
-//!   plain file deleted. So all records are in a file at every moment, and unfinished work is done
+//!   plain file deleted. So all records are in a file at every time, and unfinished work is done
 //!   again at the next start.
 //! - A failure is logged, loses nothing, and the work is tried again after the next file is closed.
 
@@ -22,7 +22,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::FILE_MODE;
-use super::segment_name::{Forms, Moment, SegmentNames};
+use super::segment_name::{Forms, SegmentNames, SegmentTime};
 use crate::config::Rotation;
 
 /// How much is compressed between two checks whether to stop.
@@ -139,7 +139,7 @@ impl Work {
             .partition(|(_, forms)| forms.plain || forms.gzip);
         leftovers
             .into_keys()
-            .for_each(|moment| remove(&self.segments.part(moment)));
+            .for_each(|time| remove(&self.segments.part(time)));
         let spare = self
             .keep
             .map_or(0, |keep| closed.len().saturating_sub(keep));
@@ -147,17 +147,17 @@ impl Work {
             .into_iter()
             .enumerate()
             .partition(|(index, _)| *index < spare);
-        for (_, (moment, forms)) in old {
-            self.delete(moment, forms);
+        for (_, (time, forms)) in old {
+            self.delete(time, forms);
         }
         self.keep(kept.into_iter().map(|(_, closed)| closed).collect());
     }
 
-    fn delete(&self, moment: Moment, forms: Forms) {
+    fn delete(&self, time: SegmentTime, forms: Forms) {
         let paths = [
-            (forms.part, self.segments.part(moment)),
-            (forms.plain, self.segments.plain(moment)),
-            (forms.gzip, self.segments.gzip(moment)),
+            (forms.part, self.segments.part(time)),
+            (forms.plain, self.segments.plain(time)),
+            (forms.gzip, self.segments.gzip(time)),
         ];
         for (_, path) in paths.iter().filter(|(is_there, _)| *is_there) {
             match locked(path) {
@@ -170,9 +170,9 @@ impl Work {
         }
     }
 
-    fn keep(&self, kept: BTreeMap<Moment, Forms>) {
-        for (moment, forms) in kept {
-            let (plain, part) = (self.segments.plain(moment), self.segments.part(moment));
+    fn keep(&self, kept: BTreeMap<SegmentTime, Forms>) {
+        for (time, forms) in kept {
+            let (plain, part) = (self.segments.plain(time), self.segments.part(time));
             if forms.part {
                 remove(&part);
             }
@@ -183,7 +183,7 @@ impl Work {
                 // The compressed file is whole, or it would not have its name.
                 remove(&plain);
             } else if self.gzip
-                && let Err(problem) = self.compress(moment)
+                && let Err(problem) = self.compress(time)
             {
                 let _ = fs::remove_file(&part);
                 log_failure("cannot compress a closed audit log file", &plain, &problem);
@@ -191,8 +191,8 @@ impl Work {
         }
     }
 
-    fn compress(&self, moment: Moment) -> io::Result<()> {
-        let (plain, part) = (self.segments.plain(moment), self.segments.part(moment));
+    fn compress(&self, time: SegmentTime) -> io::Result<()> {
+        let (plain, part) = (self.segments.plain(time), self.segments.part(time));
         let Some(mut from) = locked(&plain)? else {
             return Ok(());
         };
@@ -217,7 +217,7 @@ impl Work {
             to.write_all(bytes)?;
         }
         to.finish()?.sync_all()?;
-        fs::rename(&part, self.segments.gzip(moment))?;
+        fs::rename(&part, self.segments.gzip(time))?;
         File::open(self.segments.directory())?.sync_all()?;
         fs::remove_file(&plain)
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::recover::{self, Found};
 use super::retention::Retention;
-use super::segment_name::{Forms, Moment, SegmentNames};
+use super::segment_name::{Forms, SegmentNames, SegmentTime};
 use super::{FileSinkError, Id, append, readable};
 use crate::config::Rotation;
 use crate::sinks::{Place, Reopen};
@@ -428,15 +428,15 @@ fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> ResumePoi
             .rfind(|(_, forms)| forms.plain || forms.gzip),
         Err(problem) => return unread(segments.directory(), &problem, nothing),
     };
-    let Some((moment, forms)) = newest else {
+    let Some((time, forms)) = newest else {
         return nothing;
     };
-    match last_of(segments, moment, forms, format) {
+    match last_of(segments, time, forms, format) {
         Ok((previous, torn)) => ResumePoint {
             previous,
             torn_bytes: torn_bytes + torn,
         },
-        Err(problem) => unread(&segments.plain(moment), &problem, nothing),
+        Err(problem) => unread(&segments.plain(time), &problem, nothing),
     }
 }
 
@@ -444,14 +444,14 @@ fn before(segments: &SegmentNames, format: Format, torn_bytes: u64) -> ResumePoi
 /// before it could open the next, a torn record may follow, and is cut off.
 fn last_of(
     segments: &SegmentNames,
-    moment: Moment,
+    time: SegmentTime,
     forms: Forms,
     format: Format,
 ) -> io::Result<(Option<Position>, u64)> {
     if !forms.plain {
-        return Ok((recover::look_compressed(&segments.gzip(moment), format)?, 0));
+        return Ok((recover::look_compressed(&segments.gzip(time), format)?, 0));
     }
-    let path = segments.plain(moment);
+    let path = segments.plain(time);
     let file = File::open(&path)?;
     let length = file.metadata()?.len();
     let found = recover::look(&file, length, format).map_err(|unfit| unfit.at(&path))?;

@@ -62,14 +62,14 @@ impl SegmentNames {
     }
 
     /// Returns the existing closed files, the oldest first.
-    pub(super) fn closed(&self) -> io::Result<BTreeMap<Moment, Forms>> {
-        let mut found: BTreeMap<Moment, Forms> = BTreeMap::new();
+    pub(super) fn closed(&self) -> io::Result<BTreeMap<SegmentTime, Forms>> {
+        let mut found: BTreeMap<SegmentTime, Forms> = BTreeMap::new();
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            let Some((moment, ending)) = self.parse(&name) else {
+            let Some((time, ending)) = self.parse(&name) else {
                 continue;
             };
-            let forms = found.entry(moment).or_default();
+            let forms = found.entry(time).or_default();
             match ending {
                 GZIP => forms.gzip = true,
                 PART => forms.part = true,
@@ -81,33 +81,38 @@ impl SegmentNames {
 
     /// Returns the time under which a file is closed now: later than that of every closed one, even
     /// if the clock was set back.
-    pub(super) fn next(&self, now: UnixNanos) -> io::Result<Moment> {
-        let newest = self.closed()?.pop_last().map(|(Moment(newest), _)| newest);
-        Ok(Moment(newest.map_or(now.0, |newest| now.0.max(newest + 1))))
+    pub(super) fn next(&self, now: UnixNanos) -> io::Result<SegmentTime> {
+        let newest = self
+            .closed()?
+            .pop_last()
+            .map(|(SegmentTime(newest), _)| newest);
+        Ok(SegmentTime(
+            newest.map_or(now.0, |newest| now.0.max(newest + 1)),
+        ))
     }
 
     /// Returns the path of a closed file.
-    pub(super) fn plain(&self, moment: Moment) -> PathBuf {
-        self.path(moment, "")
+    pub(super) fn plain(&self, time: SegmentTime) -> PathBuf {
+        self.path(time, "")
     }
 
     /// Returns the path of a closed file that is compressed.
-    pub(super) fn gzip(&self, moment: Moment) -> PathBuf {
-        self.path(moment, GZIP)
+    pub(super) fn gzip(&self, time: SegmentTime) -> PathBuf {
+        self.path(time, GZIP)
     }
 
     /// Returns the path of a closed file while it is being compressed.
-    pub(super) fn part(&self, moment: Moment) -> PathBuf {
-        self.path(moment, PART)
+    pub(super) fn part(&self, time: SegmentTime) -> PathBuf {
+        self.path(time, PART)
     }
 
-    fn path(&self, moment: Moment, ending: &str) -> PathBuf {
+    fn path(&self, time: SegmentTime, ending: &str) -> PathBuf {
         let mut name = self.name.clone();
-        name.push(format!(".{}{ending}", moment.text()));
+        name.push(format!(".{}{ending}", time.text()));
         self.directory.join(name)
     }
 
-    fn parse(&self, name: &OsStr) -> Option<(Moment, &'static str)> {
+    fn parse(&self, name: &OsStr) -> Option<(SegmentTime, &'static str)> {
         let rest = name
             .as_encoded_bytes()
             .strip_prefix(self.name.as_encoded_bytes())?
@@ -116,25 +121,25 @@ impl SegmentNames {
         let ending = [PART, GZIP, ""]
             .into_iter()
             .find(|ending| rest.ends_with(ending))?;
-        Some((Moment::parse(rest.strip_suffix(ending)?)?, ending))
+        Some((SegmentTime::parse(rest.strip_suffix(ending)?)?, ending))
     }
 }
 
 /// When a file was closed, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(i128);
+pub(super) struct SegmentTime(i128);
 
-impl Moment {
+impl SegmentTime {
     fn text(self) -> String {
         // Every clock is within the range of years.
         let time = Timestamp::from_nanosecond(self.0).unwrap_or_default();
         time.strftime("%Y%m%dT%H%M%S.%9fZ").to_string()
     }
 
-    fn parse(text: &str) -> Option<Moment> {
+    fn parse(text: &str) -> Option<SegmentTime> {
         let time = DateTime::strptime("%Y%m%dT%H%M%S.%fZ", text).ok()?;
-        let moment = Moment(TimeZone::UTC.to_timestamp(time).ok()?.as_nanosecond());
-        (moment.text() == text).then_some(moment)
+        let time = SegmentTime(TimeZone::UTC.to_timestamp(time).ok()?.as_nanosecond());
+        (time.text() == text).then_some(time)
     }
 }
 
@@ -147,21 +152,21 @@ mod tests {
     #[test]
     fn names_say_when_a_file_was_closed() {
         let segments = SegmentNames::of(Path::new("/var/log/audit.jsonl"));
-        let moment = Moment(NOON.0);
+        let time = SegmentTime(NOON.0);
         assert_eq!(
-            segments.plain(moment),
+            segments.plain(time),
             Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z")
         );
         assert_eq!(
-            segments.gzip(moment),
+            segments.gzip(time),
             Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz")
         );
         assert_eq!(
-            segments.part(moment),
+            segments.part(time),
             Path::new("/var/log/audit.jsonl.20261124T120000.000000042Z.gz.part")
         );
         assert_eq!(
-            SegmentNames::of(Path::new("a")).plain(moment),
+            SegmentNames::of(Path::new("a")).plain(time),
             Path::new("./a.20261124T120000.000000042Z")
         );
     }
@@ -169,19 +174,19 @@ mod tests {
     #[test]
     fn only_names_of_exactly_that_pattern_are_ours() {
         let segments = SegmentNames::of(Path::new("/x/a.log"));
-        let moment = Some(Moment(NOON.0));
+        let time = Some(SegmentTime(NOON.0));
         for (name, expected) in [
             (
                 "a.log.20261124T120000.000000042Z",
-                moment.map(|moment| (moment, "")),
+                time.map(|time| (time, "")),
             ),
             (
                 "a.log.20261124T120000.000000042Z.gz",
-                moment.map(|moment| (moment, ".gz")),
+                time.map(|time| (time, ".gz")),
             ),
             (
                 "a.log.20261124T120000.000000042Z.gz.part",
-                moment.map(|moment| (moment, ".gz.part")),
+                time.map(|time| (time, ".gz.part")),
             ),
             ("a.log", None),
             ("a.log.1", None),
@@ -209,18 +214,18 @@ mod tests {
     fn a_later_file_sorts_behind_even_if_the_clock_went_back() {
         let directory = tempfile::tempdir().unwrap();
         let segments = SegmentNames::of(&directory.path().join("a"));
-        assert_eq!(segments.next(NOON).unwrap(), Moment(NOON.0));
-        fs::write(segments.gzip(Moment(NOON.0)), "").unwrap();
+        assert_eq!(segments.next(NOON).unwrap(), SegmentTime(NOON.0));
+        fs::write(segments.gzip(SegmentTime(NOON.0)), "").unwrap();
         for now in [UnixNanos(0), UnixNanos(NOON.0 - 1), NOON] {
-            assert_eq!(segments.next(now).unwrap(), Moment(NOON.0 + 1));
+            assert_eq!(segments.next(now).unwrap(), SegmentTime(NOON.0 + 1));
         }
         assert_eq!(
             segments.next(UnixNanos(NOON.0 + 7)).unwrap(),
-            Moment(NOON.0 + 7)
+            SegmentTime(NOON.0 + 7)
         );
         assert!(
-            segments.plain(Moment(NOON.0 + 1)).as_os_str()
-                > segments.plain(Moment(NOON.0)).as_os_str()
+            segments.plain(SegmentTime(NOON.0 + 1)).as_os_str()
+                > segments.plain(SegmentTime(NOON.0)).as_os_str()
         );
     }
 }

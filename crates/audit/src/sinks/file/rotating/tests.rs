@@ -103,11 +103,11 @@ impl Bench {
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let segments = SegmentNames::of(&self.path());
         let closed = segments.closed().unwrap().into_iter();
-        let closed = closed.map(|(moment, forms)| {
+        let closed = closed.map(|(time, forms)| {
             if forms.plain {
-                segments.plain(moment)
+                segments.plain(time)
             } else {
-                segments.gzip(moment)
+                segments.gzip(time)
             }
         });
         closed
