@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use customs_record::{AnswerEntry, Loss};
+use customs_record::{AnswerEntry, Loss, examples};
 
 mod formats;
 
@@ -30,41 +30,17 @@ fn answer(reason: Reason) -> AnswerEntry {
     }
 }
 
+/// A decision whose other fields have values that no metric looks at.
 fn decision(reason: Reason, dry_run: Reason, duration_micros: u32) -> DecisionEntry {
     DecisionEntry {
-        time: UnixNanos(0),
         duration_micros,
-        decision_id: none(),
-        decision_number: 1,
-        revision: none(),
-        enforcement: Enforcement::Enforce,
         effect: reason.effect(),
         verdict: answer(reason),
         dry_run: answer(dry_run),
         identity: IdentityState::Valid,
-        identity_detail: None,
-        principal: none(),
-        trust_domain: none(),
-        namespace: none(),
-        service_account: none(),
-        source_address: none(),
-        remote_address: none(),
-        destination_address: none(),
-        protocol: "http",
-        host: none(),
-        raw_host: none(),
-        port: None,
-        listener_port: None,
-        sni: none(),
-        method: none(),
-        path: none(),
-        gateway: none(),
-        request_id: none(),
-        traceparent: none(),
-        stream_id: none(),
         caller_gone: false,
         optional: None,
-        audit_rule: none(),
+        ..examples::full_decision()
     }
 }
 
