@@ -89,7 +89,6 @@ pub(super) const SAMPLE: usize = 16;
 /// Returns the format of bytes with this beginning. A message follows its length and begins with
 /// its time: field 1, a message that begins with a number. A message without a time begins with its
 /// kind. No text begins with such bytes.
-/// that begins with a number. One that has none begins with its kind. No text has such bytes.
 pub(super) fn format_of(sample: &[u8]) -> Format {
     let message = || {
         let length = prost::decode_length_delimiter(sample).ok()?;

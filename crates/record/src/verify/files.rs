@@ -115,7 +115,7 @@ impl Waiting {
     }
 }
 
-/// Opens a file again, and skips the beginning that was already read.
+/// Opens a file again, and skips the beginning that was already read, which must be the same.
 fn open_again(file: &Waiting) -> Result<LogFile, LogReadError> {
     let moved = || LogReadError::Moved(file.path.clone());
     let mut reader = match open(&file.path) {
@@ -126,8 +126,14 @@ fn open_again(file: &Waiting) -> Result<LogFile, LogReadError> {
         }
         Err(why) => return Err(why),
     };
-    for _ in &file.begun {
-        reader.next()?;
+    for (begun, _) in &file.begun {
+        let item = reader.next()?.map(|(item, _)| item);
+        // A file that was removed meanwhile can leave its inode to the new file of its name.
+        if let Item::Record(seen) = begun
+            && !matches!(&item, Some(Item::Record(again)) if again.at() == seen.at())
+        {
+            return Err(moved());
+        }
     }
     Ok(reader)
 }
@@ -338,3 +344,6 @@ fn in_order(mut files: Vec<Waiting>) -> Vec<Waiting> {
     }
     ordered
 }
+
+#[cfg(test)]
+mod tests;
