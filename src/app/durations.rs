@@ -16,15 +16,15 @@ pub(super) fn duration(path: &str, text: &str, wrong: &mut SettingsError) -> Dur
 
 /// Parses a duration above zero.
 pub(super) fn positive_duration(path: &str, text: &str, wrong: &mut SettingsError) -> Duration {
-    match parse(text) {
-        Ok(time) if time.is_zero() => {
-            let expected = "a duration above zero, such as `100ms` or `10s`";
-            wrong.add(path, text, SettingValueError::OutOfRange(expected.into()));
-            time
-        }
-        Ok(time) => time,
-        Err(_) => duration(path, text, wrong),
-    }
+    let problem = match parse(text) {
+        Ok(time) if !time.is_zero() => return time,
+        Ok(_) => SettingValueError::OutOfRange(
+            "a duration above zero, such as `100ms` or `10s`".to_owned(),
+        ),
+        Err(why) => SettingValueError::Duration(why),
+    };
+    wrong.add(path, text, problem);
+    Duration::ZERO
 }
 
 fn parse(text: &str) -> Result<Duration, jiff::Error> {

@@ -125,14 +125,9 @@ impl Recorder {
     /// whose filter selects it had room.
     pub fn withhold(&self, decision: Arc<DecisionRecord>) -> bool {
         let load = Load::of_decision(&decision, Class::Withheld);
-        let wanting = self
-            .0
-            .queues
-            .iter()
-            .filter(|queue| queue.filter().wants_decision(&decision));
         // Offers it to every sink, whatever the others returned.
-        wanting
-            .filter(|queue| !queue.offer(Entry::Decision(decision.clone()), load))
+        self.wanting(&decision)
+            .filter(|(_, queue)| !queue.offer(Entry::Decision(decision.clone()), load))
             .count()
             == 0
     }

@@ -27,10 +27,10 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use super::enforcement::Enforcement;
 use super::host::{Host, embedded};
 use super::identity::{Caller, SpiffeId};
-use super::pattern::{HostKey, HostPattern, Match, TextPattern};
+use super::pattern::{HostKey, HostPattern, Match};
 use super::request::{DestinationHost, Request};
 use super::rule::Rule;
-use super::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
+use super::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList, exact_workload};
 
 mod builder;
 
@@ -280,7 +280,12 @@ impl Sources {
         if !accounts.is_empty() {
             return ids.extend(accounts.iter().map(|a| self.account(&a.namespace, &a.name)));
         }
-        let principals: Option<Vec<_>> = source.principals.any_of().iter().map(workload).collect();
+        let principals: Option<Vec<_>> = source
+            .principals
+            .any_of()
+            .iter()
+            .map(exact_workload)
+            .collect();
         if let Some(principals) = principals.filter(|all| !all.is_empty()) {
             return ids.extend(
                 principals
@@ -333,24 +338,6 @@ impl Sources {
         let id = self.new_id();
         self.prefixes.insert(prefix.into(), id);
         id
-    }
-}
-
-/// Returns the namespace and account of an exact principal.
-fn workload(pattern: &TextPattern) -> Option<(&str, &str)> {
-    let TextPattern::Exact(principal) = pattern else {
-        return None;
-    };
-    let mut parts = principal.split('/').skip(1);
-    match (
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next(),
-    ) {
-        ("ns", namespace, "sa", account, None) => Some((namespace, account)),
-        _ => None,
     }
 }
 

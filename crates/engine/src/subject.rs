@@ -300,3 +300,21 @@ impl CallerMatch {
         }
     }
 }
+
+/// Returns the namespace and account of an exact principal.
+pub fn exact_workload(pattern: &TextPattern) -> Option<(&str, &str)> {
+    let TextPattern::Exact(principal) = pattern else {
+        return None;
+    };
+    let mut parts = principal.split('/').skip(1);
+    match (
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next(),
+    ) {
+        ("ns", namespace, "sa", account, None) => Some((namespace, account)),
+        _ => None,
+    }
+}

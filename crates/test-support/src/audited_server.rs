@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{Address, SocketAddress};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use serde_json::Value;
 
+use crate::check_client::peer;
 use crate::load::{Load, LoadResult};
 use crate::{http, ports};
 
@@ -205,6 +203,9 @@ impl Drop for Server {
     }
 }
 
+/// The address of both peers of a check.
+const PEER_ADDRESS: &str = "10.1.2.3";
+
 /// Returns a check for `GET /` of a host by a pod of `demo-frontend`.
 pub fn check(host: &str) -> CheckRequest {
     let http = HttpRequest {
@@ -218,26 +219,18 @@ pub fn check(host: &str) -> CheckRequest {
         .into(),
         ..HttpRequest::default()
     };
-    let peer = |principal: &str, port: u32| {
-        let port_specifier = Some(PortSpecifier::PortValue(port));
-        let socket = SocketAddress {
-            address: "10.1.2.3".into(),
-            port_specifier,
-            ..SocketAddress::default()
-        };
-        let address = Some(Address {
-            address: Some(AddressKind::SocketAddress(socket)),
-        });
-        Some(Peer {
-            address,
-            principal: principal.into(),
-            ..Peer::default()
-        })
-    };
     CheckRequest {
         attributes: Some(AttributeContext {
-            source: peer("spiffe://cluster.local/ns/demo-frontend/sa/sleep", 40_000),
-            destination: peer("spiffe://cluster.local/ns/istio-system/sa/egress", 8080),
+            source: peer(
+                "spiffe://cluster.local/ns/demo-frontend/sa/sleep",
+                PEER_ADDRESS,
+                40_000,
+            ),
+            destination: peer(
+                "spiffe://cluster.local/ns/istio-system/sa/egress",
+                PEER_ADDRESS,
+                8080,
+            ),
             request: Some(Request {
                 time: None,
                 http: Some(http),

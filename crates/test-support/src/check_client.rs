@@ -140,7 +140,8 @@ pub fn http(principal: &str, host: &str) -> CheckRequest {
     }
 }
 
-fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
+/// Returns a peer of a connection.
+pub(crate) fn peer(principal: &str, ip: &str, port: u32) -> Option<Peer> {
     let port_specifier = Some(PortSpecifier::PortValue(port));
     let socket = SocketAddress {
         address: ip.into(),

@@ -19,6 +19,8 @@
 //! sentence of the comment, and the default), what a reload may change, and the reference. The type
 //! says how the flag's text is parsed ([`SettingValue`](super::value::SettingValue)).
 
+use std::sync::LazyLock;
+
 use clap::{Arg, ArgMatches};
 use serde_json::Value;
 
@@ -26,6 +28,10 @@ use super::{SETTINGS, Settings};
 
 /// The prefix of every variable.
 pub(crate) const PREFIX: &str = "CUSTOMS_";
+
+/// Every default, as the settings file would have it; the help of each flag looks one up.
+static DEFAULTS: LazyLock<Value> =
+    LazyLock::new(|| serde_json::to_value(Settings::default()).unwrap_or_default());
 
 /// How a setting is written outside of the settings file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +101,7 @@ impl Setting {
 
     /// Returns the default, as in the settings file.
     pub fn default_value(&self) -> Value {
-        let all = serde_json::to_value(Settings::default()).unwrap_or_default();
-        all.get(self.name).cloned().unwrap_or_default()
+        DEFAULTS.get(self.name).cloned().unwrap_or_default()
     }
 
     /// Returns the flag as an argument of the command line, with its variable and its help.

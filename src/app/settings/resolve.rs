@@ -57,19 +57,19 @@ impl Settings {
     /// # Errors
     /// Returns everything that is wrong.
     pub(crate) fn resolve(&self) -> Result<Resolved, SettingsError> {
-        let wrong = &mut SettingsError::default();
+        let mut wrong = SettingsError::default();
         let resolved = Resolved {
-            engine: self.engine(wrong),
-            policies: policy_paths::resolve(&self.policies, wrong),
-            listen: self.listen(wrong),
+            engine: self.engine(&mut wrong),
+            policies: policy_paths::resolve(&self.policies, &mut wrong),
+            listen: self.listen(&mut wrong),
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
-            connections: connection_settings::resolve(self, wrong),
-            admin: self.admin(wrong),
+            connections: connection_settings::resolve(self, &mut wrong),
+            admin: self.admin(&mut wrong),
             audit: audit_settings::resolve(
                 &self.audit,
                 self.audit_durability,
                 &self.audit_log,
-                wrong,
+                &mut wrong,
             ),
             recorded_headers: self
                 .audit_log
@@ -77,14 +77,14 @@ impl Settings {
                 .iter()
                 .map(|name| header_name(name))
                 .collect(),
-            responses: self.responses(wrong),
-            reload_settle: duration("reload_settle", &self.reload_settle, wrong),
-            reload_rescan: positive_duration("reload_rescan", &self.reload_rescan, wrong),
-            drain_delay: duration("drain_delay", &self.drain_delay, wrong),
-            drain_timeout: duration("drain_timeout", &self.drain_timeout, wrong),
+            responses: self.responses(&mut wrong),
+            reload_settle: duration("reload_settle", &self.reload_settle, &mut wrong),
+            reload_rescan: positive_duration("reload_rescan", &self.reload_rescan, &mut wrong),
+            drain_delay: duration("drain_delay", &self.drain_delay, &mut wrong),
+            drain_timeout: duration("drain_timeout", &self.drain_timeout, &mut wrong),
             require_policy: self.require_policy,
         };
-        std::mem::take(wrong).or(resolved)
+        wrong.or(resolved)
     }
 
     fn engine(&self, wrong: &mut SettingsError) -> engine::Settings {

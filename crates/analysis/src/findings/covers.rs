@@ -13,7 +13,9 @@ use customs_engine::field::Field;
 use customs_engine::operation::{Operation, PathPattern};
 use customs_engine::pattern::{self, HostPattern, Match, TextPattern};
 use customs_engine::rule::Rule;
-use customs_engine::subject::{CallerMatch, NamespacePattern, Source, Subject, SubjectList};
+use customs_engine::subject::{
+    CallerMatch, NamespacePattern, Source, Subject, SubjectList, exact_workload,
+};
 
 /// The most comparisons of two lists; beyond it the answer is "does not cover".
 const MOST: usize = 16_384;
@@ -449,24 +451,6 @@ pub(crate) fn named_accounts(source: &Source) -> Option<Vec<(&str, &str)>> {
     if principals.is_empty() {
         None
     } else {
-        principals.iter().map(account).collect()
-    }
-}
-
-/// Returns the account of an exact principal.
-fn account(principal: &TextPattern) -> Option<(&str, &str)> {
-    let TextPattern::Exact(text) = principal else {
-        return None;
-    };
-    let mut parts = text.split('/').skip(1);
-    match (
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next(),
-    ) {
-        ("ns", namespace, "sa", name, None) => Some((namespace, name)),
-        _ => None,
+        principals.iter().map(exact_workload).collect()
     }
 }
