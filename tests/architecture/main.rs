@@ -401,24 +401,28 @@ fn the_project_speaks_of_itself_alone() {
     ] {
         rust_files(&root().join(dir), &mut files);
     }
-    for document in [
-        "README.md",
-        "docs/POLICY.md",
-        "docs/RULES.md",
-        "docs/MIGRATION.md",
-        "docs/AUDIT.md",
-        "docs/OPERATIONS.md",
-        "docs/ARCHITECTURE.md",
-        "docs/BENCHMARKS.md",
-        "docs/THREATS.md",
-    ] {
-        files.push(root().join(document));
-    }
+    files.extend(documents());
     let itself = Path::new("tests").join("architecture").join("main.rs");
     for path in files.iter().filter(|p| !p.ends_with(&itself)) {
         let text = fs::read_to_string(path).unwrap();
         for word in ["TODO", "FIXME", "/work/", "../shared"] {
             assert!(!text.contains(word), "{} says {word}", path.display());
         }
+        for line in text.lines() {
+            let is_marker = ["<<<<<<< ", "||||||| ", ">>>>>>> "]
+                .iter()
+                .any(|marker| line.starts_with(marker));
+            assert!(!is_marker, "{} has half a merge: {line}", path.display());
+        }
     }
+}
+
+/// Returns every page that people read.
+fn documents() -> Vec<PathBuf> {
+    let folders = [root(), root().join("docs")];
+    let entries = folders.iter().flat_map(|dir| fs::read_dir(dir).unwrap());
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect()
 }
