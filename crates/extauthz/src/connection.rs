@@ -14,16 +14,13 @@ use std::sync::Arc;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 use super::router::CheckRouter;
 use super::service::DecisionLog;
 use customs_net::Accepted;
-use customs_net::PrefaceGuard;
-use customs_net::TransportGuard;
+use customs_net::{PrefaceGuard, ServerStream, TransportGuard};
 use customs_record::{PeerAddress, RefusalCause};
 
 /// Serves one connection. It starts on the thread that runs this.
@@ -32,22 +29,14 @@ pub(crate) async fn serve<L: DecisionLog>(
     router: CheckRouter<L>,
     shutdown: CancellationToken,
 ) {
-    let peer = match &accepted {
-        Accepted::Tcp(_, peer) => PeerAddress::Ip(peer.ip().to_canonical()),
-        Accepted::Unix(_) => PeerAddress::Unix,
-    };
+    let peer = accepted.peer().map_or(PeerAddress::Unix, PeerAddress::Ip);
     // Each connection has a router of its own, so checks on two threads share no counter.
     let router = Arc::new(router.of(peer));
-    let over = match accepted {
-        Accepted::Tcp(stream, _) => match TcpStream::from_std(stream) {
-            Ok(stream) => serve_http2(stream, router.clone(), shutdown).await,
-            Err(problem) => return tracing::warn!(%problem, "cannot take over a connection"),
-        },
-        Accepted::Unix(stream) => match UnixStream::from_std(stream) {
-            Ok(stream) => serve_http2(stream, router.clone(), shutdown).await,
-            Err(problem) => return tracing::warn!(%problem, "cannot take over a connection"),
-        },
+    let stream = match accepted.into_stream() {
+        Ok(stream) => stream,
+        Err(problem) => return tracing::warn!(%problem, "cannot take over a connection"),
     };
+    let over = serve_http2(stream, router.clone(), shutdown).await;
     if let Err(problem) = over {
         match cut(&problem) {
             Some(why) => router.refuse(RefusalCause::ConnectionCut, &why),
@@ -66,7 +55,7 @@ fn cut(problem: &hyper::Error) -> Option<String> {
 }
 
 async fn serve_http2<L: DecisionLog>(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    stream: ServerStream,
     router: Arc<CheckRouter<L>>,
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
