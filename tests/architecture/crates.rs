@@ -16,6 +16,7 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("policy", &["engine"]),
     ("analysis", &["engine", "policy"]),
     ("record", &["engine", "policy"]),
+    ("tls", &[]),
     ("net", &[]),
     ("audit", &["engine", "record"]),
     ("extauthz", &["engine", "net", "policy", "record"]),
