@@ -13,7 +13,7 @@ use customs_audit::redact::{self, RedactConfig};
 use customs_audit::sink_queue::{Limits, MOST};
 use customs_audit::start::{self, AuditLogConfig, AuditLogConfigError};
 use customs_audit::writer::Durability;
-use customs_net::Address;
+use customs_net::{Address, ParseAddressError};
 use customs_record::entry::headers::SECRET;
 
 /// When audit records reach the disk.
@@ -234,9 +234,12 @@ fn sink(text: &str) -> Result<SinkConfig, SettingValueError> {
     let sink: SinkConfig = text.parse().map_err(SettingValueError::Sink)?;
     if let Target::Tail(address) = &sink.target {
         let expected = "`tail:HOST:PORT` or `tail:unix:PATH`";
-        let cause = address.parse::<Address>().err();
-        if let Some(cause) = cause {
-            return Err(SettingValueError::Address { expected, cause });
+        match address.parse::<Address>() {
+            Ok(_) => {}
+            Err(ParseAddressError::UnixOption(why)) => {
+                return Err(SettingValueError::UnixOption(why));
+            }
+            Err(cause) => return Err(SettingValueError::Address { expected, cause }),
         }
     }
     Ok(sink)

@@ -18,6 +18,7 @@ mod durations;
 mod explain;
 mod opening;
 mod policy_paths;
+mod ports;
 mod serve;
 mod settings;
 mod settings_reload;

@@ -29,11 +29,12 @@ use tasks::{Tasks, done};
 use super::decision_log::AuditedDecisionLog;
 use super::explain::server::ExplainServer;
 use super::opening::{self, RequiredPolicyError};
+use super::ports::Ports;
 use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
 use super::tail_listeners::{self, Tails};
-use crate::ops::admin::{self, AdminState};
+use crate::ops::admin::{self, AdminLimits, AdminState};
 use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::Metrics;
 use crate::ops::questions::Questions;
@@ -100,16 +101,15 @@ pub(super) async fn serve(
             return Ok(());
         }
     };
-    let mut record = (writers, bound.serve(&tails)?);
-    let served = match Running::start(
-        &settings,
-        file,
-        recorder.clone(),
-        (hangups, reopen),
-        addresses,
-    )
-    .await
-    {
+    let log = AuditedDecisionLog {
+        recorder: recorder.clone(),
+        metrics: metrics(&settings),
+        refusals: Arc::default(),
+    };
+    let ports = Ports::new(&settings, &log, addresses.admin.is_some(), tails.len());
+    let mut record = (writers, bound.serve(&tails, &ports)?);
+    let started = Running::start(&settings, file, log, (hangups, reopen), (addresses, ports));
+    let served = match started.await {
         Ok(running) => {
             running
                 .watch_and_end(&settings, &mut termination, &mut record)
@@ -148,15 +148,10 @@ impl Running {
     async fn start(
         settings: &Resolved,
         file: Option<SettingsFile>,
-        recorder: Recorder,
+        log: AuditedDecisionLog,
         hangups: (Signal, Reopen),
-        Addresses { listeners, admin }: Addresses,
+        (Addresses { listeners, admin }, ports): (Addresses, Ports),
     ) -> Result<Running, ServeError> {
-        let log = AuditedDecisionLog {
-            recorder,
-            metrics: metrics(settings),
-            refusals: Arc::default(),
-        };
         watch_audit(&log);
         log.recorder.record(started(&listeners, settings)).await;
 
@@ -196,6 +191,7 @@ impl Running {
         let closed = Closed {
             addresses: listeners,
             services,
+            port: ports.checks,
             workers,
         };
         // A client that connects waits a short time for the first policies. With `--require-policy`
@@ -220,8 +216,10 @@ impl Running {
         );
         if let Some(listener) = admin {
             let report = overview.clone();
-            let questions =
-                Questions::new(move |request| Box::pin(explainer.clone().answer(request)));
+            let limits = AdminLimits::default();
+            let questions = Questions::new(limits.request_timeout, move |request| {
+                Box::pin(explainer.clone().answer(request))
+            });
             let status = Arc::new(move || report.report());
             let state = AdminState {
                 metrics: log.metrics.clone(),
@@ -231,7 +229,8 @@ impl Running {
             let (files, stop) = (overview.files.clone(), stop.clone());
             others.spawn("the admin address", async move {
                 opening::first_round(files).await;
-                admin::serve(listener, admin::router(state), stop).await
+                let router = admin::router(state);
+                admin::serve(ports.admin, listener, router, limits, stop).await
             });
         }
         Ok(Running {

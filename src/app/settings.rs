@@ -44,13 +44,24 @@ settings! {
     /// apply only to callers of the namespace of its name.
     policies: Vec<PolicyPath> = vec![PolicyPath::Plain("./policies".into())], Flag("DIR[,DIR..]"), Restart;
 
-    /// The addresses for Envoy's checks: `HOST:PORT` or `unix:PATH`.
+    /// The addresses for Envoy's checks: `HOST:PORT` or `unix:PATH`. Options of a unix socket follow
+    /// a question mark: `unix:/run/customs.sock?mode=0660&owner=1337:1337&peers=1337`.
     listen: Vec<String> = vec!["127.0.0.1:9191".into()], Flag("ADDR[,ADDR..]"), Restart;
 
     /// The number of threads that answer checks; by default one for each processor that the process
     /// may use. A connection stays on its thread, so more threads than the proxies have connections
     /// are idle.
     threads: Option<NonZeroU16> = None, Flag("N"), Restart;
+
+    /// The number of connections that all addresses for checks may have at once, 1 to 100,000. If
+    /// there are as many, the one that has waited longest without ever having sent a whole check
+    /// gives way to a new one; if each has sent one, the new one is refused.
+    max_connections: u32 = 1024, Flag("N"), Restart;
+
+    /// The number of connections that one peer may have of `max_connections`: an IPv4 address, a
+    /// network /64 of IPv6, or a user of a unix socket. Every connection through a sidecar has the
+    /// same address.
+    max_connections_per_peer: u32 = 512, Flag("N"), Restart;
 
     /// The number of calls that a connection may have open at once, 1 to 10,000. A proxy that has
     /// more opens another connection.
@@ -69,6 +80,11 @@ settings! {
     /// The address for operators (health, status, metrics): `HOST:PORT`, or `off`. It is not
     /// protected: keep it private.
     admin: String = "127.0.0.1:9192".into(), Flag("ADDR"), Restart;
+
+    /// The number of connections that the address for operators may have at once, and each address
+    /// of a `tail:` sink, 1 to 100,000. One peer may have the same share of them as of
+    /// `max_connections`.
+    admin_max_connections: u32 = 64, Flag("N"), Restart;
 
     /// The sinks of the audit log: `stdout`, `file:PATH`, `otlp:URL`, `tail:ADDRESS`, or `off`.
     /// Options follow a question mark:

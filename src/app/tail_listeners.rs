@@ -1,19 +1,21 @@
 //! The listeners of `tail:` sinks: their addresses are bound before anything starts, and they are
 //! served until the audit log has ended, so that subscribers get its last records.
 
+mod connection;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 
+use super::ports::Ports;
+use super::ports::refusals::PortRefusals;
+use connection::TailLimits;
 use customs_audit::config::{SinkConfig, Target};
 use customs_audit::tail::{Tail, TailServer};
-use customs_net::PrefaceGuard;
-use customs_net::{Address, BindError, Listener};
+use customs_net::{Address, BindError, Listener, Port, RuntimeTasks};
 
 /// How long subscribers may take to read the last records.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -53,56 +55,49 @@ pub(super) async fn bind(sinks: &[SinkConfig]) -> Result<Bound> {
 }
 
 fn cannot_bind(problem: &BindError) -> anyhow::Error {
-    let (address, why) = match problem {
-        BindError::InUse { address } => (address, "it is in use".to_owned()),
-        BindError::NotASocket { address } => {
-            (address, "the path exists and is not a socket".to_owned())
-        }
-        BindError::Io { address, problem } => (address, problem.to_string()),
-    };
+    let (address, why) = (problem.address(), problem.cause());
     anyhow!(
         "cannot listen on {address} (--audit tail:{address}): {why}; choose another address of this machine, or `tail:unix:PATH`"
     )
 }
 
 impl Bound {
-    /// Serves the tails, which are in the order of the listeners.
+    /// Serves the tails, which are in the order of the listeners, each on its port.
     ///
     /// # Errors
     /// If reflection cannot be built, which only a broken build causes.
-    pub(super) fn serve(self, tails: &[Tail]) -> Result<Tails> {
+    pub(super) fn serve(self, tails: &[Tail], ports: &Ports) -> Result<Tails> {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        for (listener, tail) in self.0.into_iter().zip(tails) {
+        for ((listener, tail), port) in self.0.into_iter().zip(tails).zip(&ports.tails) {
             tracing::info!(
                 address = listener.local(),
                 "serving subscribers of the audit log"
             );
-            tasks.spawn(serve(TailServer::new(tail)?, listener, stop.clone()));
+            let server = TailServer::new(tail)?;
+            tasks.spawn(serve(server, listener, port.clone(), stop.clone()));
         }
         Ok(Tails { tasks, stop })
     }
 }
 
-async fn serve(server: TailServer, listener: Listener, stop: CancellationToken) -> Result<()> {
-    let end = stop.clone();
-    match listener {
-        Listener::Tcp(listener) => {
-            let connections = TcpListenerStream::new(listener).map(|connection| {
-                let connection = connection?;
-                connection.set_nodelay(true)?;
-                Ok::<_, std::io::Error>(PrefaceGuard::new(connection, &stop))
-            });
-            server.serve(connections, end).await
+async fn serve(
+    server: TailServer,
+    listener: Listener,
+    port: Port<PortRefusals>,
+    stop: CancellationToken,
+) -> Result<()> {
+    let (refusals, end) = (port.observer().clone(), stop.clone());
+    let connect = move |connection| {
+        let (routes, refusals, stop) = (server.routes(), refusals.clone(), stop.clone());
+        async move {
+            let limits = TailLimits::default();
+            connection::serve(connection, routes, limits, &refusals, stop).await;
         }
-        Listener::Unix(listener, file) => {
-            let connections = UnixListenerStream::new(listener)
-                .map(|io| io.map(|io| PrefaceGuard::new(io, &stop)));
-            let served = server.serve(connections, end).await;
-            drop(file);
-            served
-        }
-    }
-    .context("the transport failed")
+    };
+    let served = port
+        .serve(listener, RuntimeTasks::default(), end, connect)
+        .await;
+    served.context("the listener failed")
 }
 
 impl Tails {

@@ -1,14 +1,16 @@
 //! The HTTP address for operators: liveness, readiness, status and metrics.
 //!
 //! It is read-only, so it needs no password; it belongs on loopback or behind a network policy.
-//! [`questions`] defines who may ask questions. The rule: liveness depends on nothing but this
-//! process, and readiness is what the composition says it is.
+//! [`questions`] defines who may ask questions, and [`connection`] bounds what a client may do. The
+//! rules: liveness depends on nothing but this process, and readiness is what the composition says
+//! it is. Status and metrics are computed for one client at a time, so that many of them do not
+//! keep the machine from answering checks.
 
+mod connection;
 mod report;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +20,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use connection::AdminLimits;
 pub use report::{
     LastProblem, ProblemReport, ReloadsReport, RulesReport, SinkReport, SourceReport, StatusReport,
     timestamp,
@@ -30,6 +33,7 @@ use super::exposition::Exposition;
 use super::metrics::Metrics;
 use super::questions::{self, Questions};
 use customs_engine::time::UnixNanos;
+use customs_net::{Listener, Port, PortObserver, RuntimeTasks};
 use customs_policy::printable;
 
 /// How long open connections may still be used once the server shuts down.
@@ -61,9 +65,27 @@ impl fmt::Debug for AdminState {
     }
 }
 
+/// What the router serves, and who may compute an answer that takes long.
+#[derive(Clone, Debug)]
+struct Serving {
+    state: AdminState,
+    /// One turn for status and metrics. Readiness has none, so that it never waits for them.
+    turn: Arc<Semaphore>,
+}
+
+impl Serving {
+    /// Computes an answer as soon as no other is computed.
+    async fn in_turn<T>(&self, compute: impl FnOnce(&AdminState) -> T) -> T {
+        // It fails only if the semaphore is closed, which nothing does.
+        let _turn = self.turn.acquire().await;
+        compute(&self.state)
+    }
+}
+
 /// Returns the paths and their handlers.
 pub fn router(state: AdminState) -> Router {
     let questions = questions::router(state.questions.clone());
+    let turn = Arc::new(Semaphore::new(1));
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readyz))
@@ -75,12 +97,12 @@ pub fn router(state: AdminState) -> Router {
                 format!("not found; the paths are\n{PATHS}"),
             )
         })
-        .with_state(state)
+        .with_state(Serving { state, turn })
         .merge(questions)
 }
 
-async fn readyz(State(state): State<AdminState>) -> (StatusCode, String) {
-    let report = (state.status)();
+async fn readyz(State(serving): State<Serving>) -> (StatusCode, String) {
+    let report = (serving.state.status)();
     match why_not_ready(&report) {
         None => (StatusCode::OK, "ready\n".into()),
         Some(reason) => (
@@ -116,8 +138,9 @@ fn why_not_ready(report: &StatusReport) -> Option<String> {
     }
 }
 
-async fn status(State(state): State<AdminState>) -> Response {
-    match serde_json::to_string_pretty(&(state.status)()) {
+async fn status(State(serving): State<Serving>) -> Response {
+    let text = serving.in_turn(|state| serde_json::to_string_pretty(&(state.status)()));
+    match text.await {
         Ok(text) => (
             [(header::CONTENT_TYPE, "application/json")],
             printable::json(&(text + "\n")).into_owned(),
@@ -127,8 +150,7 @@ async fn status(State(state): State<AdminState>) -> Response {
     }
 }
 
-async fn numbers(State(state): State<AdminState>, headers: HeaderMap) -> impl IntoResponse {
-    let now = UnixNanos(Timestamp::now().as_nanosecond());
+async fn numbers(State(serving): State<Serving>, headers: HeaderMap) -> impl IntoResponse {
     // Several headers with one name form one list.
     let accepted: Vec<&str> = headers
         .get_all(header::ACCEPT)
@@ -140,23 +162,30 @@ async fn numbers(State(state): State<AdminState>, headers: HeaderMap) -> impl In
         (header::CONTENT_TYPE, format.content_type()),
         (header::VARY, "accept"),
     ];
-    (kind, state.metrics.encode(now, format))
+    let text = serving.in_turn(|state| {
+        let now = UnixNanos(Timestamp::now().as_nanosecond());
+        state.metrics.encode(now, format)
+    });
+    (kind, text.await)
 }
 
 /// Serves until `shutdown`, and then at most [`CLOSE_WAIT`] longer, whatever a slow client does.
-pub async fn serve(
-    listener: TcpListener,
+///
+/// # Errors
+/// If the listener breaks permanently.
+pub async fn serve<O: PortObserver>(
+    port: Port<O>,
+    listener: Listener,
     router: Router,
+    limits: AdminLimits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let closing = shutdown.clone();
-    let serving = axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(shutdown.cancelled_owned());
+    let (closing, stop) = (shutdown.clone(), shutdown.clone());
+    let connect =
+        move |connection| connection::serve(connection, router.clone(), limits, closing.clone());
+    let serving = port.serve(listener, RuntimeTasks::default(), stop, connect);
     let bound = async {
-        closing.cancelled().await;
+        shutdown.cancelled().await;
         tokio::time::sleep(CLOSE_WAIT).await;
     };
     tokio::select! {

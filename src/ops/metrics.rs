@@ -41,6 +41,7 @@ pub const NAMES: &[&str] = &[
     "customs_answers_withheld_total",
     "customs_callers_gone_total",
     "customs_refusals_total",
+    "customs_connections",
     "customs_reloads_total",
     "customs_policy_revision_info",
     "customs_policy_loaded_timestamp_seconds",
@@ -402,6 +403,14 @@ impl Metrics {
     /// Sets the source of the audit log's metrics. Only the first call has an effect.
     pub fn watch_audit(&self, read: impl Fn() -> Vec<Reading> + Send + Sync + 'static) {
         self.scraped.audit.get_or_init(|| Box::new(read));
+    }
+
+    /// Sets the source of the open connections by port. Only the first call has an effect.
+    pub fn watch_connections(
+        &self,
+        read: impl Fn() -> Vec<(&'static str, usize)> + Send + Sync + 'static,
+    ) {
+        self.scraped.connections.get_or_init(|| Box::new(read));
     }
 
     /// Returns all metrics as text in this format. `now` is the wall clock, for the age of the

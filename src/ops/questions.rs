@@ -26,9 +26,6 @@ pub const MAX_QUESTION: usize = 256 * 1024;
 /// The number of questions that are answered concurrently.
 pub const MAX_AT_ONCE: usize = 2;
 
-/// How long a client may take to send a question.
-const BODY_WAIT: Duration = Duration::from_secs(10);
-
 /// The addresses of this machine. Not all of loopback: Istio's sidecar forwards foreign connections
 /// from 127.0.0.6.
 const LOCAL: [IpAddr; 2] = [
@@ -74,7 +71,9 @@ pub enum ExplainError {
     #[error("a question needs the header content-type: application/json\n")]
     NotJson,
     /// The body is too large or incomplete.
-    #[error("the question cannot be read: it may have at most {MAX_QUESTION} bytes and must arrive within {} s\n", BODY_WAIT.as_secs())]
+    #[error(
+        "the question cannot be read: it may have at most {MAX_QUESTION} bytes and must arrive in time (request_timeout)\n"
+    )]
     Body(u16),
     /// Too many questions are being answered.
     #[error("{MAX_AT_ONCE} questions are already being answered; ask again\n")]
@@ -105,6 +104,8 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<String, ExplainError>> +
 pub struct Questions {
     answer: Arc<dyn Fn(ExplainRequest) -> Answering + Send + Sync>,
     room: Arc<Semaphore>,
+    /// How long a client may take to send a question.
+    body_wait: Duration,
 }
 
 impl fmt::Debug for Questions {
@@ -116,11 +117,16 @@ impl fmt::Debug for Questions {
 }
 
 impl Questions {
-    /// Returns a handler that answers with `answer`.
-    pub fn new(answer: impl Fn(ExplainRequest) -> Answering + Send + Sync + 'static) -> Questions {
+    /// Returns a handler that answers with `answer`. A client may take `body_wait` to send its
+    /// question.
+    pub fn new(
+        body_wait: Duration,
+        answer: impl Fn(ExplainRequest) -> Answering + Send + Sync + 'static,
+    ) -> Questions {
         Questions {
             answer: Arc::new(answer),
             room: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            body_wait,
         }
     }
 
@@ -155,7 +161,7 @@ async fn explain(
     request: Request,
 ) -> Result<Response, ExplainError> {
     may_ask(by, request.headers())?;
-    let body = timeout(BODY_WAIT, Bytes::from_request(request, &())).await;
+    let body = timeout(questions.body_wait, Bytes::from_request(request, &())).await;
     let body = body
         .map_err(|_| ExplainError::Body(408))?
         .map_err(|why| ExplainError::Body(why.status().as_u16()))?;
@@ -191,6 +197,8 @@ fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), ExplainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WAIT: Duration = Duration::from_secs(10);
 
     #[test]
     fn only_this_machine_asks_and_for_itself() {
@@ -242,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn no_more_questions_than_there_is_room_for() {
         let (go, wait) = tokio::sync::watch::channel(false);
-        let questions = Questions::new(move |_| {
+        let questions = Questions::new(WAIT, move |_| {
             let mut wait = wait.clone();
             Box::pin(async move {
                 wait.wait_for(|go| *go).await.unwrap();
@@ -274,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_answer_is_reported() {
-        let questions = Questions::new(|_| Box::pin(async { panic!("on purpose") }));
+        let questions = Questions::new(WAIT, |_| Box::pin(async { panic!("on purpose") }));
         let request = ExplainRequest {
             by: "127.0.0.1:1".parse().unwrap(),
             body: Bytes::new(),

@@ -11,6 +11,7 @@
 )]
 
 mod checks;
+mod connections;
 mod directories;
 mod faults;
 mod flip;

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod connections;
 mod http2_client;
 mod refused;
 mod rig;

@@ -13,9 +13,8 @@ use customs_engine::snapshot::Snapshot;
 use customs_extauthz::Services;
 use customs_extauthz::response::Options;
 use customs_extauthz::{Checks, Commit, DecisionLog};
-use customs_net::Address;
-use customs_net::ConnectionLimits;
-use customs_net::Workers;
+use customs_net::{Address, ConnectionLimits, ConnectionPeer, ConnectionSlots};
+use customs_net::{Port, PortObserver, PortRefusal, SlotLimits, Workers};
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_policy::store;
@@ -39,7 +38,27 @@ pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
     message_size: 4 << 20,
 };
 
+/// How long a client may be silent.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Stores what the port refused.
+#[derive(Default)]
+pub(crate) struct PortRefusals(Mutex<Vec<PortRefusal>>);
+
+impl PortObserver for PortRefusals {
+    fn refused(&self, _peer: &ConnectionPeer, refusal: PortRefusal) {
+        self.0.lock().unwrap().push(refusal);
+    }
+}
+
+impl PortRefusals {
+    pub(crate) fn all(&self) -> Vec<PortRefusal> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 pub(crate) struct Rig {
+    pub port_refusals: Arc<PortRefusals>,
     pub log: Arc<TestDecisionLog>,
     pub health: HealthHandle,
     pub shutdown: CancellationToken,
@@ -152,6 +171,15 @@ impl DecisionLog for TestDecisionLog {
 impl Rig {
     /// Serves a policy; with an empty text there is no policy at all.
     pub(crate) async fn start(policy: &str, settings: Settings) -> Rig {
+        Rig::start_with_slots(policy, settings, SlotLimits::default()).await
+    }
+
+    /// Serves a policy on a port with so many slots.
+    pub(crate) async fn start_with_slots(
+        policy: &str,
+        settings: Settings,
+        slots: SlotLimits,
+    ) -> Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
         if !policy.is_empty() {
             let file = PolicyFile {
@@ -195,13 +223,15 @@ impl Rig {
             .await
             .unwrap();
         let address: SocketAddr = listener.local().parse().unwrap();
+        let port_refusals = Arc::<PortRefusals>::default();
+        let port = Port::new(ConnectionSlots::new(slots), PATIENCE, port_refusals.clone());
         let (workers, threads) = Workers::new(NonZeroUsize::MIN);
         let serving = tokio::spawn(async move {
             let threads = threads
                 .into_iter()
                 .map(|thread| tokio::spawn(thread.run()))
                 .collect::<Vec<_>>();
-            services.serve(listener, workers).await?;
+            services.serve(port, listener, workers).await?;
             for thread in threads {
                 thread.await.unwrap()?;
             }
@@ -214,6 +244,7 @@ impl Rig {
             .await
             .unwrap();
         Rig {
+            port_refusals,
             log,
             health,
             shutdown,

@@ -125,12 +125,15 @@ pub enum SinkConfigError {
     NoAddress,
     /// An unknown option.
     #[error(
-        "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip"
+        "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip, and mode, owner or peers of a unix socket"
     )]
     NoOption(String),
     /// An option for files at another sink.
     #[error("the option `{0}` is for files only: remove it")]
     FilesAlone(&'static str),
+    /// An option for unix sockets at another sink.
+    #[error("the option `{0}` is for `tail:unix:PATH` only: remove it")]
+    UnixSocketsAlone(&'static str),
     /// An invalid value of an option.
     #[error("invalid option {key}: {why}")]
     BadValue {
@@ -256,6 +259,9 @@ impl SinkConfig {
             "gzip" => {
                 self.rotation.gzip = value.parse().map_err(|_| bad(SinkOptionError::Switch))?
             }
+            "mode" => self.set_socket_option("mode", value)?,
+            "owner" => self.set_socket_option("owner", value)?,
+            "peers" => self.set_socket_option("peers", value)?,
             _ => return Err(SinkConfigError::NoOption(key.to_owned())),
         }
         match (&self.target, key) {
@@ -272,6 +278,25 @@ impl SinkConfig {
         }
     }
 
+    /// Leaves an option to the address of a tail, which is read where it is bound.
+    #[cfg(feature = "network-sinks")]
+    fn set_socket_option(&mut self, key: &'static str, value: &str) -> Result<(), SinkConfigError> {
+        match &mut self.target {
+            Target::Tail(address) if address.starts_with("unix:") => {
+                let separator = if address.contains('?') { '&' } else { '?' };
+                address.push(separator);
+                address.push_str(&format!("{key}={value}"));
+                Ok(())
+            }
+            _ => Err(SinkConfigError::UnixSocketsAlone(key)),
+        }
+    }
+
+    #[cfg(not(feature = "network-sinks"))]
+    fn set_socket_option(&mut self, key: &'static str, _: &str) -> Result<(), SinkConfigError> {
+        Err(SinkConfigError::UnixSocketsAlone(key))
+    }
+
     /// Returns the name in records, metrics and messages: the target without its options.
     pub fn name(&self) -> String {
         match &self.target {
@@ -280,7 +305,10 @@ impl SinkConfig {
             #[cfg(feature = "network-sinks")]
             Target::Otlp(url) => format!("otlp:{url}"),
             #[cfg(feature = "network-sinks")]
-            Target::Tail(address) => format!("tail:{address}"),
+            Target::Tail(address) => {
+                let (place, _options) = address.split_once('?').unwrap_or((address, ""));
+                format!("tail:{place}")
+            }
         }
     }
 }
@@ -371,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tail_has_the_options_of_its_unix_socket() {
+        let text = "tail:unix:/run/x?mode=0660&on_full=drop&peers=7";
+        let sink: SinkConfig = text.parse().unwrap();
+        assert_eq!(
+            sink.target,
+            Target::Tail("unix:/run/x?mode=0660&peers=7".into())
+        );
+        assert_eq!(
+            (sink.name().as_str(), sink.on_full),
+            ("tail:unix:/run/x", OnFull::Drop)
+        );
+    }
+
+    #[test]
     fn a_build_without_network_sinks_says_so() {
         let error = SinkConfigError::NoNetworkSinks("otlp:http://x:1".into());
         assert_eq!(
@@ -389,6 +431,11 @@ mod tests {
             ("otlp:collector:4317", "needs the URL"),
             ("tail:", "needs an address"),
             ("stdout?colour=red", "unknown option `colour`"),
+            (
+                "tail:127.0.0.1:1?mode=0600",
+                "`mode` is for `tail:unix:PATH` only",
+            ),
+            ("stdout?peers=1", "`peers` is for `tail:unix:PATH` only"),
             ("stdout?keep=1", "`keep` is for files only"),
             ("otlp:http://x:1?format=json", "`format` is for files only"),
             ("file:x?rotate_size=0", "rotate_size: expected a size"),

@@ -19,23 +19,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::router::CheckRouter;
 use super::service::DecisionLog;
-use customs_net::Accepted;
-use customs_net::{PrefaceGuard, ServerStream, TransportGuard};
+use customs_net::{PrefaceGuard, ServerConnection, ServerStream, TransportGuard};
 use customs_record::{PeerAddress, RefusalCause};
 
-/// Serves one connection. It starts on the thread that runs this.
+/// Serves one connection, on the thread that runs this.
 pub(crate) async fn serve<L: DecisionLog>(
-    accepted: Accepted,
+    connection: ServerConnection,
     router: CheckRouter<L>,
     shutdown: CancellationToken,
 ) {
-    let peer = accepted.peer().map_or(PeerAddress::Unix, PeerAddress::Ip);
+    let ServerConnection {
+        stream, peer, slot, ..
+    } = connection;
+    let peer = peer.ip().map_or(PeerAddress::Unix, PeerAddress::Ip);
     // Each connection has a router of its own, so checks on two threads share no counter.
-    let router = Arc::new(router.of(peer));
-    let stream = match accepted.into_stream() {
-        Ok(stream) => stream,
-        Err(problem) => return tracing::warn!(%problem, "cannot take over a connection"),
-    };
+    let router = Arc::new(router.of(peer, slot));
     let over = serve_http2(stream, router.clone(), shutdown).await;
     if let Err(problem) = over {
         match cut(&problem) {

@@ -25,11 +25,14 @@ use tower::Service;
 use super::service::{Checks, Deadline, DecisionLog, Pending, late};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
 use customs_net::ConnectionLimits;
-use customs_net::{ConnectionObserver, ConnectionRefusal};
+use customs_net::{ConnectionObserver, ConnectionRefusal, SlotHandle};
 use customs_record::{PeerAddress, RefusalCause};
 
 /// The path of the only call that is routed here.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// The paths of the health service.
+const HEALTH: &str = "/grpc.health.v1.Health/";
 
 /// The most bytes of a client's text that an example shows.
 const SHOWN: usize = 100;
@@ -71,6 +74,8 @@ pub(crate) struct CheckRouter<L> {
     routes: Routes,
     limits: ConnectionLimits,
     peer: PeerAddress,
+    /// What whole calls prove the connection by; `None` before there is a connection.
+    slot: Option<SlotHandle>,
 }
 
 impl<L> Clone for CheckRouter<L> {
@@ -80,12 +85,14 @@ impl<L> Clone for CheckRouter<L> {
             routes,
             limits,
             peer,
+            slot,
         } = self;
         CheckRouter {
             checks: checks.clone(),
             routes: routes.clone(),
             limits: *limits,
             peer: *peer,
+            slot: slot.clone(),
         }
     }
 }
@@ -98,12 +105,21 @@ impl<L: DecisionLog> CheckRouter<L> {
             routes,
             limits,
             peer: PeerAddress::Other,
+            slot: None,
         }
     }
 
     /// Returns the same router for a connection of this peer.
-    pub(crate) fn of(self, peer: PeerAddress) -> Self {
-        CheckRouter { peer, ..self }
+    pub(crate) fn of(self, peer: PeerAddress, slot: SlotHandle) -> Self {
+        let slot = Some(slot);
+        CheckRouter { peer, slot, ..self }
+    }
+
+    /// Notes a whole call, so that the connection does not give way to a new one.
+    fn prove(&self) {
+        if let Some(slot) = &self.slot {
+            slot.prove();
+        }
     }
 
     /// Returns the limits of a connection.
@@ -191,15 +207,14 @@ impl<L: DecisionLog> CheckRouter<L> {
         let path = shown(request.uri().path());
         let response = self.route(request.map(Body::new)).await;
         // A call that is refused at once has its status in its headers.
-        if response
-            .headers()
-            .get("grpc-status")
-            .is_some_and(|status| status == UNIMPLEMENTED)
-        {
-            self.refuse(
+        match response.headers().get("grpc-status") {
+            Some(status) if status == UNIMPLEMENTED => self.refuse(
                 RefusalCause::UnknownMethod,
                 &format_args!("a call of `{path}`"),
-            );
+            ),
+            // A proxy's health checks may have a connection of their own.
+            None if path.starts_with(HEALTH) => self.prove(),
+            _ => {}
         }
         Ok(response)
     }
@@ -216,6 +231,7 @@ impl<L: DecisionLog> CheckRouter<L> {
         let unusual = match body {
             UnaryBody::Message(message) => match self.checks.answer(&message, deadline).await {
                 Ok(Some((framed, pending))) => {
+                    self.prove();
                     let settling = Settling {
                         router: self.clone(),
                         pending: Some(pending),

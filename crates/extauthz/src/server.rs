@@ -16,7 +16,6 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorizati
 use http::HeaderValue;
 use http_body::Frame;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -25,9 +24,7 @@ use tower::Service;
 use super::connection;
 use super::router::CheckRouter;
 use super::service::{Checks, DecisionLog};
-use customs_net::ConnectionLimits;
-use customs_net::Listener;
-use customs_net::Workers;
+use customs_net::{ConnectionLimits, Listener, Port, PortObserver, Workers};
 
 /// The services that reflection lists, itself in both versions included.
 const SERVICES: [&str; 4] = [
@@ -96,22 +93,22 @@ impl<L: DecisionLog> Services<L> {
         })
     }
 
-    /// Serves one listener until the shutdown, then until its last connection has ended.
+    /// Serves one listener of the port until the shutdown, then until its last connection has
+    /// ended.
     ///
     /// # Errors
     /// If the listener breaks permanently.
-    pub async fn serve(self, listener: Listener, workers: Workers) -> io::Result<()> {
-        let open = TaskTracker::new();
-        while let Some(stream) = self.shutdown.run_until_cancelled(listener.accept()).await {
-            let connection =
-                connection::serve(stream?, self.router.clone(), self.shutdown.child_token());
-            workers.take(open.track_future(connection));
-        }
-        // Closes its socket, so that no client waits in its queue, and removes its file.
-        drop(listener);
-        open.close();
-        open.wait().await;
-        Ok(())
+    pub async fn serve<O: PortObserver>(
+        self,
+        port: Port<O>,
+        listener: Listener,
+        workers: Workers,
+    ) -> io::Result<()> {
+        let Services { router, shutdown } = self;
+        let stop = shutdown.clone();
+        let serve =
+            move |connection| connection::serve(connection, router.clone(), shutdown.child_token());
+        port.serve(listener, workers, stop, serve).await
     }
 }
 

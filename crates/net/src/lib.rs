@@ -1,9 +1,10 @@
 //! The edge of sockets: addresses, the threads that serve connections, and what guards a connection
 //! before HTTP/2 does.
 //!
-//! [`listen`] binds addresses and accepts connections, [`workers`] spreads them over threads,
-//! [`stream`] is a connection's bytes, and [`limits`] bounds each of them. [`guard`] inspects the frames of a connection, and
-//! [`preface_guard`] ends a silent one at the shutdown. Nothing here knows a call, a check or a
+//! [`listen`] binds addresses. [`port`] is the way of each connection from there to the future that
+//! serves it: [`connection_slots`] bounds how many there are, [`workers`] spreads them over threads,
+//! and [`stream`] is a connection's bytes. [`limits`] bounds one connection, [`guard`] inspects its
+//! frames, and [`preface_guard`] ends a silent one at the shutdown. Nothing here knows a call, a check or a
 //! record. The rule: this crate depends on no other crate of customs; refusals are reported to its
 //! user through [`ConnectionObserver`].
 
@@ -18,16 +19,28 @@
     )
 )]
 
+mod connection_slots;
+mod descriptors;
 mod guard;
 mod limits;
 mod listen;
+mod peer;
+mod port;
 mod preface_guard;
 mod stream;
+mod unix_address;
 mod workers;
+mod write_timeout;
 
+pub use connection_slots::{ConnectionSlots, SlotHandle, SlotLimits};
+pub use descriptors::DescriptorLimit;
 pub use guard::{ConnectionObserver, ConnectionRefusal, TransportGuard};
 pub use limits::ConnectionLimits;
 pub use listen::{Accepted, Address, BindError, Listener, ParseAddressError, Reserved, SocketFile};
+pub use peer::{ConnectionPeer, UnixUser};
+pub use port::{Port, PortObserver, PortRefusal, RuntimeTasks, ServerConnection, SpawnConnection};
 pub use preface_guard::PrefaceGuard;
 pub use stream::ServerStream;
+pub use unix_address::{SocketOwner, UnixAddress, UnixOptionError};
 pub use workers::{Worker, Workers};
+pub use write_timeout::WriteTimeout;

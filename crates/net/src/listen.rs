@@ -8,27 +8,26 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, lookup_host};
-use tokio::time::sleep;
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, UnixStream, lookup_host};
 
-/// How many connections may wait to be accepted: more than the standard library's default.
-const BACKLOG: u32 = 1024;
-/// The pause before accepting again after a resource ran short.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
+use super::peer::{ConnectionPeer, UnixUser};
+use super::stream::ServerStream;
+use super::unix_address::{UnixAddress, UnixOptionError};
+
+/// How many connections may wait to be accepted: as many as the system allows by default.
+const BACKLOG: u32 = 4096;
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// `HOST:PORT`
     Tcp(String),
-    /// `unix:PATH`
-    Unix(PathBuf),
+    /// `unix:PATH`, with options after a question mark
+    Unix(UnixAddress),
 }
 
 /// Why a text is not an address to listen on.
@@ -38,6 +37,9 @@ pub enum ParseAddressError {
     /// `unix:` without a path.
     #[error("`unix:` needs a path: `unix:/run/customs.sock`")]
     NoPath,
+    /// An option of a unix socket is wrong.
+    #[error(transparent)]
+    UnixOption(#[from] UnixOptionError),
     /// Neither a host with a port nor a unix socket.
     #[error("invalid address `{0}`: expected `127.0.0.1:9191`, `[::1]:9191` or `unix:PATH`")]
     Unknown(String),
@@ -49,11 +51,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err(ParseAddressError::NoPath)
-            } else {
-                Ok(Address::Unix(path.into()))
-            };
+            return path.parse().map(Address::Unix);
         }
         let port = text
             .rsplit_once(':')
@@ -69,7 +67,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(address) => f.write_str(address),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Unix(address) => address.fmt(f),
         }
     }
 }
@@ -111,6 +109,17 @@ pub enum BindError {
         /// The address.
         address: Address,
     },
+    /// The file of a unix socket cannot get its owner or its mode.
+    #[error(
+        "cannot set the owner or the mode of {address}: {problem}; a process that is not root can give a file to its own user and groups only"
+    )]
+    Protect {
+        /// The address.
+        address: Address,
+        /// The error of the system.
+        #[source]
+        problem: io::Error,
+    },
     /// Any other error of the system.
     #[error(
         "cannot listen on {address} (--listen): {problem}; choose an address of this machine, or `unix:PATH` in a directory that exists"
@@ -122,6 +131,30 @@ pub enum BindError {
         #[source]
         problem: io::Error,
     },
+}
+
+impl BindError {
+    /// Returns what happened, without the address and what to do.
+    pub fn cause(&self) -> String {
+        match self {
+            BindError::InUse { .. } => "it is in use".to_owned(),
+            BindError::NotASocket { .. } => "the path exists and is not a socket".to_owned(),
+            BindError::Protect { problem, .. } => {
+                format!("its owner or mode cannot be set: {problem}")
+            }
+            BindError::Io { problem, .. } => problem.to_string(),
+        }
+    }
+
+    /// Returns the address.
+    pub fn address(&self) -> &Address {
+        match self {
+            BindError::InUse { address }
+            | BindError::NotASocket { address }
+            | BindError::Protect { address, .. }
+            | BindError::Io { address, .. } => address,
+        }
+    }
 }
 
 impl Address {
@@ -144,15 +177,16 @@ impl Address {
                 let socket = reserve_tcp(address).await.map_err(failed)?;
                 Ok(Reserved::Tcp(self.clone(), socket))
             }
-            Address::Unix(path) => {
-                self.clear_stale(path).await?;
+            Address::Unix(address) => {
+                self.clear_stale(&address.path).await?;
                 let socket = UnixSocket::new_stream().map_err(failed)?;
-                socket.bind(path).map_err(failed)?;
-                Ok(Reserved::Unix(
-                    self.clone(),
-                    socket,
-                    SocketFile::of(path).map_err(failed)?,
-                ))
+                socket.bind(&address.path).map_err(failed)?;
+                let file = SocketFile::of(address).map_err(failed)?;
+                address.protect().map_err(|problem| {
+                    let address = self.clone();
+                    BindError::Protect { address, problem }
+                })?;
+                Ok(Reserved::Unix(self.clone(), socket, file))
             }
         }
     }
@@ -185,7 +219,7 @@ impl Address {
             }
             Ok(_) => {}
         }
-        match tokio::net::UnixStream::connect(path).await {
+        match UnixStream::connect(path).await {
             Ok(_) => Err(BindError::InUse {
                 address: self.clone(),
             }),
@@ -245,7 +279,7 @@ impl Reserved {
                 .local_addr()
                 .map(|a| a.to_string())
                 .unwrap_or_default(),
-            Reserved::Unix(_, _, file) => format!("unix:{}", file.path.display()),
+            Reserved::Unix(_, _, file) => file.address.to_string(),
         }
     }
 }
@@ -253,39 +287,43 @@ impl Reserved {
 /// An accepted connection that does not belong to a runtime yet.
 #[derive(Debug)]
 pub enum Accepted {
-    /// Over TCP, with the peer's address.
-    Tcp(std::net::TcpStream, SocketAddr),
+    /// Over TCP.
+    Tcp(std::net::TcpStream, ConnectionPeer),
     /// Over a unix socket.
-    Unix(std::os::unix::net::UnixStream),
+    Unix(std::os::unix::net::UnixStream, ConnectionPeer),
 }
 
 impl Listener {
-    /// Waits for a connection. A connection that ended before it was accepted is skipped. If the
-    /// process or the system has too many open files, this waits until some are closed.
+    /// Waits for a connection, which belongs to the runtime of this thread. A connection that ended
+    /// before it was accepted is skipped.
     ///
     /// # Errors
-    /// If this listener will accept nothing more.
-    pub async fn accept(&self) -> io::Result<Accepted> {
+    /// If the process or the system has too few resources ([`is_shortage`]), or if this listener
+    /// will accept nothing more.
+    pub(crate) async fn accept(&self) -> io::Result<(ServerStream, ConnectionPeer)> {
         loop {
             let accepted = match self {
-                Listener::Tcp(listener) => listener
-                    .accept()
-                    .await
-                    .and_then(|(stream, peer)| tcp(stream, peer)),
-                Listener::Unix(listener, _) => listener
-                    .accept()
-                    .await
-                    .and_then(|(stream, _)| stream.into_std())
-                    .map(Accepted::Unix),
+                Listener::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
+                    let peer = ConnectionPeer::Tcp(peer);
+                    (ServerStream::Tcp(stream), peer)
+                }),
+                Listener::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
+                    let peer = ConnectionPeer::Unix(unix_user(&stream));
+                    (ServerStream::Unix(stream), peer)
+                }),
             };
             match accepted {
                 Err(problem) if is_passing(&problem) => {}
-                Err(problem) if is_shortage(&problem) => {
-                    tracing::warn!(%problem, "a connection cannot be accepted; it is tried again");
-                    sleep(SHORTAGE_PAUSE).await;
-                }
                 done => return done,
             }
+        }
+    }
+
+    /// Returns whether a client may connect, as far as it depends on who the client is.
+    pub(crate) fn admits(&self, peer: &ConnectionPeer) -> bool {
+        match self {
+            Listener::Tcp(_) => true,
+            Listener::Unix(_, file) => file.address.admits(peer),
         }
     }
 
@@ -296,16 +334,19 @@ impl Listener {
                 .local_addr()
                 .map(|a| a.to_string())
                 .unwrap_or_default(),
-            Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
+            Listener::Unix(_, file) => file.address.to_string(),
         }
     }
 }
 
-/// Accepts a TCP stream without Nagle's delay: an answer is one small write, which must not wait
-/// for another.
-fn tcp(stream: TcpStream, peer: SocketAddr) -> io::Result<Accepted> {
-    stream.set_nodelay(true)?;
-    Ok(Accepted::Tcp(stream.into_std()?, peer))
+/// Returns the user who connected, as the system noted it at that time.
+fn unix_user(stream: &UnixStream) -> Option<UnixUser> {
+    let user = stream.peer_cred().ok()?;
+    Some(UnixUser {
+        uid: user.uid(),
+        gid: user.gid(),
+        pid: user.pid(),
+    })
 }
 
 /// Returns whether a problem concerns one connection and not the listener.
@@ -322,7 +363,7 @@ fn is_passing(problem: &io::Error) -> bool {
 
 /// Returns whether a problem passes once others release resources: file descriptors, buffers,
 /// memory.
-fn is_shortage(problem: &io::Error) -> bool {
+pub(crate) fn is_shortage(problem: &io::Error) -> bool {
     use rustix::io::Errno;
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     shortages
@@ -334,15 +375,15 @@ fn is_shortage(problem: &io::Error) -> bool {
 /// replaced it meanwhile.
 #[derive(Debug)]
 pub struct SocketFile {
-    path: PathBuf,
+    address: UnixAddress,
     inode: (u64, u64),
 }
 
 impl SocketFile {
-    fn of(path: &Path) -> io::Result<SocketFile> {
-        let meta = fs::symlink_metadata(path)?;
+    fn of(address: &UnixAddress) -> io::Result<SocketFile> {
+        let meta = fs::symlink_metadata(&address.path)?;
         Ok(SocketFile {
-            path: path.to_owned(),
+            address: address.clone(),
             inode: (meta.dev(), meta.ino()),
         })
     }
@@ -350,94 +391,15 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path)
+        let ours = fs::symlink_metadata(&self.address.path)
             .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.inode);
         if ours {
             // A failure here loses nothing: the next start removes a socket on which no process
             // answers.
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(&self.address.path);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_tcp_or_unix() {
-        for (text, shown) in [
-            ("127.0.0.1:9191", "127.0.0.1:9191"),
-            ("[::1]:0", "[::1]:0"),
-            ("localhost:9191", "localhost:9191"),
-            ("unix:/run/x.sock", "unix:/run/x.sock"),
-            ("unix:///run/x.sock", "unix:/run/x.sock"),
-            ("unix:x.sock", "unix:x.sock"),
-        ] {
-            assert_eq!(
-                text.parse::<Address>().map(|a| a.to_string()),
-                Ok(shown.to_owned())
-            );
-        }
-        for text in [
-            "",
-            "9191",
-            ":9191",
-            "localhost",
-            "localhost:http",
-            "localhost:70000",
-            "unix:",
-        ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_address_that_is_taken_is_not_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let unix = Address::Unix(dir.path().join("c.sock"));
-        for address in [
-            Address::Tcp("127.0.0.1:0".into()),
-            Address::Tcp("localhost:0".into()),
-            unix,
-        ] {
-            let reserved = address.reserve().await.unwrap();
-            let local: Address = reserved.local().parse().unwrap();
-            let connects = async || match &local {
-                Address::Tcp(local) => TcpStream::connect(local).await.map(drop),
-                Address::Unix(path) => tokio::net::UnixStream::connect(path).await.map(drop),
-            };
-            assert_eq!(
-                connects().await.unwrap_err().kind(),
-                io::ErrorKind::ConnectionRefused,
-                "{local}"
-            );
-            let listener = reserved.open().unwrap();
-            assert_eq!(listener.local(), local.to_string());
-            connects().await.unwrap();
-            assert!(
-                matches!(local.bind().await, Err(BindError::InUse { .. })),
-                "{local}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.sock");
-        let address = Address::Unix(path.clone());
-        let live = address.bind().await.unwrap();
-        assert!(matches!(address.bind().await, Err(BindError::InUse { .. })));
-        drop(live);
-        assert!(!path.exists());
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert!(path.exists());
-        address.bind().await.unwrap();
-        std::fs::write(&path, "x").unwrap();
-        assert!(matches!(
-            address.bind().await,
-            Err(BindError::NotASocket { .. })
-        ));
-    }
-}
+mod tests;

@@ -4,15 +4,17 @@
 //! that made it, so it is made where it is served ([`Accepted::into_stream`]).
 
 use std::io;
-use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::server::Connected;
 
 use super::listen::Accepted;
+use super::peer::ConnectionPeer;
 
 /// A connection that belongs to the runtime of this thread.
 #[derive(Debug)]
@@ -24,11 +26,10 @@ pub enum ServerStream {
 }
 
 impl Accepted {
-    /// Returns the client's address; `None` over a unix socket.
-    pub fn peer(&self) -> Option<IpAddr> {
+    /// Returns who is at the other end.
+    pub fn peer(&self) -> ConnectionPeer {
         match self {
-            Accepted::Tcp(_, peer) => Some(peer.ip().to_canonical()),
-            Accepted::Unix(_) => None,
+            Accepted::Tcp(_, peer) | Accepted::Unix(_, peer) => *peer,
         }
     }
 
@@ -39,9 +40,53 @@ impl Accepted {
     pub fn into_stream(self) -> io::Result<ServerStream> {
         match self {
             Accepted::Tcp(stream, _) => TcpStream::from_std(stream).map(ServerStream::Tcp),
-            Accepted::Unix(stream) => UnixStream::from_std(stream).map(ServerStream::Unix),
+            Accepted::Unix(stream, _) => UnixStream::from_std(stream).map(ServerStream::Unix),
         }
     }
+}
+
+impl ServerStream {
+    /// Waits for the first byte of the client, and leaves it unread. Returns false if the client
+    /// ends the connection without one.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub(crate) async fn first_byte(&self) -> io::Result<bool> {
+        match self {
+            ServerStream::Tcp(stream) => {
+                stream
+                    .async_io(Interest::READABLE, || peek(stream.as_fd()))
+                    .await
+            }
+            ServerStream::Unix(stream) => {
+                stream
+                    .async_io(Interest::READABLE, || peek(stream.as_fd()))
+                    .await
+            }
+        }
+    }
+
+    /// Takes the connection away from the runtime of this thread.
+    ///
+    /// # Errors
+    /// If the connection has ended in a way that the system reports here.
+    pub(crate) fn into_accepted(self, peer: ConnectionPeer) -> io::Result<Accepted> {
+        Ok(match self {
+            ServerStream::Tcp(stream) => {
+                // An answer is one small write, which must not wait for another (Nagle).
+                stream.set_nodelay(true)?;
+                Accepted::Tcp(stream.into_std()?, peer)
+            }
+            ServerStream::Unix(stream) => Accepted::Unix(stream.into_std()?, peer),
+        })
+    }
+}
+
+/// Looks whether there is a byte to read.
+fn peek(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut byte = [0_u8; 1];
+    let (_, count) = recv(socket, &mut byte, RecvFlags::PEEK)?;
+    Ok(count > 0)
 }
 
 impl AsyncRead for ServerStream {

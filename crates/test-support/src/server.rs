@@ -108,6 +108,33 @@ impl Plan {
         self
     }
 
+    /// Limits how many files the server may open, as the administrator of a machine does.
+    pub fn open_files(self, limit: u32) -> Plan {
+        self.through_shell(&format!("ulimit -n {limit}"))
+    }
+
+    /// Limits how many files the server may open at first; it may raise the limit.
+    pub fn soft_open_files(self, limit: u32) -> Plan {
+        self.through_shell(&format!("ulimit -S -n {limit}"))
+    }
+
+    /// Starts the server behind a command of the shell.
+    fn through_shell(mut self, before: &str) -> Plan {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{before} && exec \"$@\""), "sh"]);
+        command.arg(self.command.get_program());
+        command.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.folder.at(""));
+        self.command = command;
+        self
+    }
+
     /// Starts the server without waiting for anything.
     pub fn spawn(mut self) -> Server {
         let out = |name: &str| File::create(self.folder.at(name)).unwrap();
@@ -193,6 +220,11 @@ impl Server {
         http::get(self.admin, "localhost", path)
             .ok()
             .map(|answer| (answer.status, answer.body))
+    }
+
+    /// Returns the number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn status(&self) -> Value {

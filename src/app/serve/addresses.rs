@@ -1,22 +1,22 @@
 //! The addresses of a server: bound before anything is written, and opened once checks may be
 //! answered.
 
-use anyhow::bail;
-use tokio::net::TcpListener;
+use anyhow::anyhow;
 use tokio::sync::watch;
 
 use super::tasks::Tasks;
 use crate::app::decision_log::AuditedDecisionLog;
 use crate::app::opening;
+use crate::app::ports::refusals::PortRefusals;
 use crate::app::settings::Resolved;
 use customs_extauthz::Services;
-use customs_net::{Reserved, Workers};
+use customs_net::{Address, Listener, Port, Reserved, Workers};
 use customs_sources::Status;
 
 /// The addresses for checks and for operators.
 pub(super) struct Addresses {
     pub(super) listeners: Vec<Reserved>,
-    pub(super) admin: Option<TcpListener>,
+    pub(super) admin: Option<Listener>,
 }
 
 impl Addresses {
@@ -36,25 +36,24 @@ async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Reserved>> {
     Ok(listeners)
 }
 
-async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<TcpListener>> {
+async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<Listener>> {
     let Some(address) = address else {
         return Ok(None);
     };
-    match TcpListener::bind(address).await {
-        Ok(listener) => {
-            tracing::info!(address = %listener.local_addr()?, "answering operators");
-            Ok(Some(listener))
-        }
-        Err(why) => {
-            bail!("cannot listen on {address} (--admin): {why}; choose another address, or `off`")
-        }
-    }
+    let bound = Address::Tcp(address.to_owned()).bind().await;
+    let listener = bound.map_err(|problem| {
+        let why = problem.cause();
+        anyhow!("cannot listen on {address} (--admin): {why}; choose another address, or `off`")
+    })?;
+    tracing::info!(address = listener.local(), "answering operators");
+    Ok(Some(listener))
 }
 
 /// Addresses that are bound and not open yet, and the services that will answer there.
 pub(super) struct Closed {
     pub(super) addresses: Vec<Reserved>,
     pub(super) services: Services<AuditedDecisionLog>,
+    pub(super) port: Port<PortRefusals>,
     pub(super) workers: Workers,
 }
 
@@ -67,14 +66,14 @@ impl Closed {
     ) -> anyhow::Result<()> {
         for address in self.addresses {
             let listener = address.open()?;
-            let (services, workers, files) =
-                (self.services.clone(), self.workers.clone(), files.cloned());
+            let (services, port) = (self.services.clone(), self.port.clone());
+            let (workers, files) = (self.workers.clone(), files.cloned());
             checks.spawn("a listener for checks", async move {
                 if let Some(files) = files {
                     opening::first_round(files).await;
                 }
                 tracing::info!(address = listener.local(), "answering checks");
-                services.serve(listener, workers).await
+                services.serve(port, listener, workers).await
             });
         }
         Ok(())

@@ -13,7 +13,7 @@ use customs_audit::config::{SinkConfigError, SinkOptionError};
 use customs_audit::start::AuditLogConfigError;
 use customs_engine::host::HostParseError;
 use customs_extauthz::response::metadata::UnknownFieldError;
-use customs_net::ParseAddressError;
+use customs_net::{ParseAddressError, UnixOptionError};
 use customs_policy::targets::ServiceEntryHostError;
 
 /// One setting that is wrong.
@@ -87,6 +87,9 @@ pub(crate) enum SettingValueError {
         #[source]
         cause: ParseAddressError,
     },
+    /// An option of a unix socket's address that is wrong.
+    #[error("{0}")]
+    UnixOption(#[source] UnixOptionError),
     /// An address of a kind that cannot be used here.
     #[error("expected `HOST:PORT` or `off`")]
     NotTcp,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::error::{SettingValueError, SettingsError};
 use super::{DefaultEffect, Enforcement, IdentitySource, Settings};
 use crate::app::durations::{duration, positive_duration};
+use crate::app::ports::slots::{self as port_slots, PortSlots};
 use crate::app::{audit_settings, connection_settings, policy_paths};
 use customs_audit::start::AuditLogConfig;
 use customs_engine::header_values::header_name;
@@ -14,7 +15,7 @@ use customs_engine::identity::{
 };
 use customs_engine::settings as engine;
 use customs_extauthz::response::{self, metadata};
-use customs_net::{Address, ConnectionLimits};
+use customs_net::{Address, ConnectionLimits, ParseAddressError};
 use customs_sources::PolicyDirectory;
 
 /// The settings that the server runs with.
@@ -30,6 +31,8 @@ pub(crate) struct Resolved {
     pub(crate) threads: NonZeroUsize,
     /// The limits of each connection for checks.
     pub(crate) connections: ConnectionLimits,
+    /// How many connections each port may have.
+    pub(crate) slots: PortSlots,
     /// The address for operators; `None` is off.
     pub(crate) admin: Option<String>,
     /// The sinks of the audit log, and their configuration.
@@ -64,6 +67,7 @@ impl Settings {
             listen: self.listen(&mut wrong),
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             connections: connection_settings::resolve(self, &mut wrong),
+            slots: port_slots::resolve(self, &mut wrong),
             admin: self.admin(&mut wrong),
             audit: audit_settings::resolve(
                 &self.audit,
@@ -178,6 +182,13 @@ impl Settings {
             let expected = EXPECTED;
             match text.parse() {
                 Ok(address) => addresses.push(address),
+                Err(ParseAddressError::UnixOption(why)) => {
+                    wrong.add(
+                        format!("listen[{at}]"),
+                        text,
+                        SettingValueError::UnixOption(why),
+                    );
+                }
                 Err(cause) => wrong.add(
                     format!("listen[{at}]"),
                     text,

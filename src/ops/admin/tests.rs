@@ -1,5 +1,6 @@
 //! What each path answers, over real connections.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +12,7 @@ use super::*;
 use std::collections::BTreeMap;
 
 use customs_engine::rules::RuleCounts;
+use customs_net::{Address, ConnectionPeer, ConnectionSlots, PortRefusal, SlotLimits};
 use customs_policy::problem::{Code, Place, Problem};
 
 fn report() -> StatusReport {
@@ -70,19 +72,35 @@ struct Server {
 }
 
 async fn serving(report: StatusReport) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    serving_with(report, AdminLimits::default(), SlotLimits::default()).await
+}
+
+/// Takes every refusal.
+struct Unobserved;
+
+impl PortObserver for Unobserved {
+    fn refused(&self, _peer: &ConnectionPeer, _refusal: PortRefusal) {}
+}
+
+async fn serving_with(report: StatusReport, limits: AdminLimits, slots: SlotLimits) -> Server {
+    let bound = Address::Tcp("127.0.0.1:0".into()).bind().await;
+    let listener = bound.unwrap();
+    let address = listener.local().parse().unwrap();
+    let slots = ConnectionSlots::new(slots);
+    let port = Port::new(slots, limits.request_timeout, Arc::new(Unobserved));
     let status = Arc::new(move || report.clone());
     let router = router(AdminState {
         metrics: Arc::default(),
         status,
-        questions: Questions::new(|_| Box::pin(async { Ok("{}".into()) })),
+        questions: Questions::new(limits.request_timeout, |_| {
+            Box::pin(async { Ok("{}".into()) })
+        }),
     });
     let shutdown = CancellationToken::new();
     Server {
         address,
         shutdown: shutdown.clone(),
-        task: tokio::spawn(serve(listener, router, shutdown)),
+        task: tokio::spawn(serve(port, listener, router, limits, shutdown)),
     }
 }
 
@@ -275,4 +293,175 @@ async fn a_half_open_client_does_not_hold_the_end() {
         .unwrap()
         .unwrap();
     assert!(start.elapsed() < 3 * CLOSE_WAIT);
+}
+
+/// Waits until the other side has closed the connection, and returns what it sent before.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = timeout(10 * CLOSE_WAIT, stream.read_to_end(&mut answer)).await;
+    let _reset_or_end = read.expect("the connection is closed in time");
+    String::from_utf8(answer).unwrap()
+}
+
+const SHORT: AdminLimits = AdminLimits {
+    request_timeout: Duration::from_millis(200),
+    header_size: 16 << 10,
+};
+
+#[tokio::test]
+async fn a_client_that_sends_no_whole_request_is_closed_in_time() {
+    let server = serving_with(report(), SHORT, SlotLimits::default()).await;
+    for begun in ["", "G", "GET /status HTTP/1.1\r\nhost: x\r\nx-a: "] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        rest(stream).await;
+    }
+    // Each byte of a slow client is in time, and the request is not.
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    let start = Instant::now();
+    slow.write_all(b"GET /status HTTP/1.1\r\nhost: x\r\nx-a: ")
+        .await
+        .unwrap();
+    while slow.write_all(b"a").await.is_ok() {
+        assert!(start.elapsed() < 10 * CLOSE_WAIT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_one_in_use_is_kept() {
+    let server = serving_with(report(), SHORT, SlotLimits::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..5 {
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = [0; 1024];
+        assert!(stream.read(&mut answer).await.unwrap() > 0);
+        tokio::time::sleep(SHORT.request_timeout / 4).await;
+    }
+    rest(stream).await;
+}
+
+#[tokio::test]
+async fn headers_beyond_the_limit_are_refused() {
+    let server = serving(report()).await;
+    for (size, expected) in [
+        (1 << 10, 200),
+        (15 << 10, 200),
+        (17 << 10, 431),
+        (1 << 20, 431),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let padding = "a".repeat(size);
+        let request = format!(
+            "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-a: {padding}\r\n\r\n"
+        );
+        // A connection that is refused may be closed before everything is written.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(head, format!("HTTP/1.1 {expected}").as_bytes(), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_given_up() {
+    let problem = ProblemReport::from(&Problem::error(
+        Code::BadHost,
+        Place {
+            file: "a.yaml".into(),
+            line: 1,
+            column: 1,
+        },
+        "x".repeat(1 << 20),
+    ));
+    let long = StatusReport {
+        warnings: vec![problem; 16],
+        ..report()
+    };
+    let server = serving_with(
+        long,
+        SHORT,
+        SlotLimits {
+            total: 1,
+            per_peer: 1,
+        },
+    )
+    .await;
+    let mut unread = TcpStream::connect(server.address).await.unwrap();
+    unread
+        .write_all(&b"GET /status HTTP/1.1\r\nhost: x\r\n\r\n".repeat(50))
+        .await
+        .unwrap();
+    let mut byte = [0];
+    unread.read_exact(&mut byte).await.unwrap();
+    let start = Instant::now();
+    // It has the only slot, and it is in use until it is given up.
+    loop {
+        let mut next = TcpStream::connect(server.address).await.unwrap();
+        let _ = next
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .await;
+        if rest(next).await.ends_with("alive\n") {
+            break;
+        }
+        assert!(start.elapsed() < 10 * CLOSE_WAIT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn idle_clients_give_way_and_an_operator_gets_in() {
+    let slots = SlotLimits {
+        total: 4,
+        per_peer: 4,
+    };
+    let server = serving_with(report(), AdminLimits::default(), slots).await;
+    let mut idle = Vec::new();
+    for number in 0..40 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        // Some of them have made a request, and keep the connection.
+        if number % 2 == 0 {
+            let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = [0; 1024];
+            assert!(stream.read(&mut answer).await.unwrap() > 0);
+        }
+        idle.push(stream);
+        assert_eq!(get(&server, "/healthz").await.0, 200, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn status_is_computed_for_one_client_at_a_time() {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    let computing = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let shared = computing.clone();
+    let serving = Serving {
+        state: AdminState {
+            metrics: Arc::default(),
+            status: Arc::new(report),
+            questions: Questions::new(Duration::from_secs(1), |_| {
+                Box::pin(async { Ok("{}".into()) })
+            }),
+        },
+        turn: Arc::new(Semaphore::new(1)),
+    };
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (serving, shared) = (serving.clone(), shared.clone());
+        clients.spawn_blocking(move || {
+            let compute = serving.in_turn(|_| {
+                let (now, most) = &*shared;
+                most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                now.fetch_sub(1, SeqCst);
+            });
+            tokio::runtime::Handle::current().block_on(compute);
+        });
+    }
+    clients.join_all().await;
+    assert_eq!(computing.1.load(SeqCst), 1);
 }

@@ -5,12 +5,17 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 
-use super::sinks;
+use super::{Labels, signed, sinks};
 use customs_audit::recorder::Reading;
 use customs_engine::expirations::Expirations;
 use customs_engine::time::UnixNanos;
+
+/// What is asked at each scrape.
+type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
 
 /// The metrics that are read or computed at each scrape.
 #[derive(Default)]
@@ -18,7 +23,8 @@ pub(super) struct Scraped {
     revision: Mutex<Option<String>>,
     expirations: Mutex<Expirations>,
     reads: Mutex<Vec<(String, UnixNanos)>>,
-    pub(super) audit: OnceLock<Box<dyn Fn() -> Vec<Reading> + Send + Sync>>,
+    pub(super) audit: OnceLock<Source<Reading>>,
+    pub(super) connections: OnceLock<Source<(&'static str, usize)>>,
 }
 
 impl Scraped {
@@ -55,6 +61,18 @@ impl Collector for Scraped {
             "customs_policy_revision",
             "The revision in force",
             &Info::new(vec![("revision", revision)]),
+        )?;
+        let connections = Family::<Labels, Gauge>::default();
+        let open = self.connections.get().map(|read| read());
+        for (port, count) in open.unwrap_or_default() {
+            connections
+                .get_or_create_owned(&vec![("port", port)])
+                .set(signed(count));
+        }
+        put(
+            "customs_connections",
+            "Open connections by port",
+            &connections,
         )?;
         let readings = self.audit.get().map(|read| read()).unwrap_or_default();
         sinks::encode(&mut encoder, &readings)

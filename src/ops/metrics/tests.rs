@@ -86,6 +86,7 @@ fn the_list_of_names_is_what_is_shown() {
     metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
     metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
+    metrics.watch_connections(|| vec![("checks", 3), ("admin", 0)]);
     let text = metrics.encode(UnixNanos(0), Exposition::OpenMetrics);
     let shown: BTreeSet<String> = text
         .lines()
@@ -357,5 +358,18 @@ fn grants_that_expire_are_listed_with_the_time_left() {
     assert_eq!(
         last,
         ["customs_policy_expiring_seconds{rule=\"ep:n/p#e102\"} 1.0"]
+    );
+}
+
+#[test]
+fn open_connections_are_shown_by_port() {
+    let metrics = Metrics::new();
+    metrics.watch_connections(|| vec![("checks", 3), ("admin", 0)]);
+    assert_has(
+        &metrics,
+        &[
+            r#"customs_connections{port="checks"} 3"#,
+            r#"customs_connections{port="admin"} 0"#,
+        ],
     );
 }

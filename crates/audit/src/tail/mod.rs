@@ -14,11 +14,13 @@ pub mod proto;
 pub mod ring;
 pub mod server;
 pub mod service;
+mod subscription_watch;
 
 use std::sync::Arc;
 
 pub use ring::Ring;
 pub use server::TailServer;
+pub use subscription_watch::SubscriptionWatch;
 
 /// A tail that a sink fills and that is not served yet.
 #[derive(Clone, Debug)]

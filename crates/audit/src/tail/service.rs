@@ -6,7 +6,8 @@
 //! - A subscription continues after the record that it names, or first reports what is gone.
 //! - A record of kind `lag` is sent whatever the filter: it is not part of the stream and has
 //!   neither number nor chain.
-//! - The number of subscribers is bounded, and each holds one place in the ring and no record.
+//! - The number of subscribers is bounded, and each holds one place in the ring and no record. Who
+//!   serves the connection can ask which subscribers do not read ([`SubscriptionWatch`]).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tonic::{Request, Response, Status};
 use super::filter::RecordFilter;
 use super::proto::audit_service_server::AuditService;
 use super::ring::{Next, Ring};
+use super::subscription_watch::{SubscriptionWatch, UnreadSince};
 use customs_record::binary;
 use customs_record::clock::now;
 use customs_record::proto::{Record, TailRequest, TailResponse};
@@ -97,6 +99,7 @@ impl Service {
             filter,
             wanted,
             changes,
+            unread: Arc::default(),
             _place: place,
         })
     }
@@ -107,7 +110,12 @@ impl AuditService for Service {
     type TailStream = Subscriber;
 
     async fn tail(&self, request: Request<TailRequest>) -> Result<Response<Subscriber>, Status> {
-        self.subscribe(request.into_inner()).map(Response::new)
+        let watch = request.extensions().get::<SubscriptionWatch>().cloned();
+        let subscriber = self.subscribe(request.into_inner())?;
+        if let Some(watch) = watch {
+            watch.add(&subscriber.unread);
+        }
+        Ok(Response::new(subscriber))
     }
 }
 
@@ -118,6 +126,7 @@ pub struct Subscriber {
     /// The number of the next record.
     wanted: u64,
     changes: WatchStream<()>,
+    unread: Arc<UnreadSince>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -125,6 +134,18 @@ impl Stream for Subscriber {
     type Item = Result<TailResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // It is asked for the next record once the one before is on its way to the client.
+        let polled = self.poll_record(context);
+        self.unread.set(polled.is_ready());
+        polled
+    }
+}
+
+impl Subscriber {
+    fn poll_record(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<TailResponse, Status>>> {
         for _ in 0..LOOKS {
             match self.ring.next(self.wanted) {
                 Next::Record(kept) => {

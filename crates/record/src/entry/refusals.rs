@@ -1,5 +1,5 @@
-//! Connections and calls at the address of checks that were refused before they were checks: counts
-//! by peer and cause over a period.
+//! Connections and calls that were refused before they were checks, at the addresses of checks, of
+//! operators and of the tail: counts by peer and cause over a period.
 //!
 //! A refusal is not a decision, and every client that reaches the address can cause one. So
 //! refusals are only counted, never recorded one by one: a record of a million is as long as a
@@ -11,6 +11,18 @@ use std::net::IpAddr;
 /// Why a connection or call was refused before it was a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalCause {
+    /// The port has as many connections as it may have, and each is in use.
+    TooManyConnections,
+    /// The peer has as many connections as it may have, and each is in use.
+    TooManyConnectionsOfPeer,
+    /// The connection had sent no whole call, and gave way to a new one.
+    ConnectionGaveWay,
+    /// The client did not begin a session in time.
+    HandshakeTimeout,
+    /// The user of the client may not connect to this unix socket.
+    UserNotAllowed,
+    /// The subscriber did not read its records.
+    SubscriptionUnread,
     /// The client uses HTTP/1.
     Http1,
     /// The client opens a TLS session.
@@ -43,7 +55,13 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// Every cause, in the order of the documents.
-    pub const ALL: [RefusalCause; 14] = [
+    pub const ALL: [RefusalCause; 20] = [
+        RefusalCause::TooManyConnections,
+        RefusalCause::TooManyConnectionsOfPeer,
+        RefusalCause::ConnectionGaveWay,
+        RefusalCause::HandshakeTimeout,
+        RefusalCause::UserNotAllowed,
+        RefusalCause::SubscriptionUnread,
         RefusalCause::Http1,
         RefusalCause::Tls,
         RefusalCause::OtherProtocol,
@@ -63,6 +81,12 @@ impl RefusalCause {
     /// Returns the word in records, metrics and the log.
     pub fn as_str(self) -> &'static str {
         match self {
+            RefusalCause::TooManyConnections => "too_many_connections",
+            RefusalCause::TooManyConnectionsOfPeer => "too_many_connections_of_peer",
+            RefusalCause::ConnectionGaveWay => "connection_gave_way",
+            RefusalCause::HandshakeTimeout => "handshake_timeout",
+            RefusalCause::UserNotAllowed => "user_not_allowed",
+            RefusalCause::SubscriptionUnread => "subscription_unread",
             RefusalCause::Http1 => "http1",
             RefusalCause::Tls => "tls",
             RefusalCause::OtherProtocol => "other_protocol",
@@ -83,6 +107,24 @@ impl RefusalCause {
     /// Returns what an operator can do about it, in one sentence.
     pub fn remedy(self) -> &'static str {
         match self {
+            RefusalCause::TooManyConnections => {
+                "every connection of the port is in use; raise `max_connections` (`admin_max_connections` at the admin address), or let only the gateway connect"
+            }
+            RefusalCause::TooManyConnectionsOfPeer => {
+                "every connection of this peer is in use; raise `max_connections_per_peer` if the peer is a gateway or forwards the connections of several, and else find out who connects"
+            }
+            RefusalCause::ConnectionGaveWay => {
+                "the port or the peer had as many connections as it may have, and this one had sent no whole call; find out who opens connections without using them"
+            }
+            RefusalCause::HandshakeTimeout => {
+                "the client connects and does not begin a session; find out who connects, and probe the address of `--admin` instead of this one"
+            }
+            RefusalCause::UserNotAllowed => {
+                "add the user to `peers` of the unix socket's address, or find out who connects"
+            }
+            RefusalCause::SubscriptionUnread => {
+                "the subscriber hangs or is too slow; it may subscribe again from the record where it stopped"
+            }
             RefusalCause::Http1 => {
                 "this address serves gRPC over HTTP/2 without TLS; give the proxy's cluster `http2_protocol_options`, and probe the address of `--admin` over HTTP"
             }

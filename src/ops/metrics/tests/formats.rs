@@ -90,6 +90,7 @@ fn both_formats_name_each_family_as_they_must_and_agree() {
             problem: String::new(),
         }]
     });
+    metrics.watch_connections(|| vec![("checks", 3)]);
     let [classic, open] = [Exposition::Classic, Exposition::OpenMetrics]
         .map(|format| metrics.encode(UnixNanos(0), format));
     let names: BTreeSet<&str> = NAMES.iter().copied().collect();

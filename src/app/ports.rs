@@ -1,0 +1,70 @@
+//! The ports of the server: for checks, for operators, and of each tail. It joins their slots with
+//! what observes them; [`slots`] says how many connections each may have, and [`refusals`] where
+//! refusals go.
+
+pub(super) mod refusals;
+pub(super) mod slots;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::decision_log::AuditedDecisionLog;
+use super::settings::Resolved;
+use customs_net::{ConnectionSlots, Port, SlotLimits};
+use refusals::{PortKind, PortRefusals};
+
+/// How long a client may take from the connection to its first byte.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The ports of one server.
+#[derive(Debug)]
+pub(super) struct Ports {
+    /// All addresses for checks.
+    pub(super) checks: Port<PortRefusals>,
+    /// The address for operators.
+    pub(super) admin: Port<PortRefusals>,
+    /// The addresses of tails, in their order.
+    pub(super) tails: Vec<Port<PortRefusals>>,
+}
+
+impl Ports {
+    /// Creates the ports. Their addresses are bound and the audit log is started by then, so what
+    /// is open then is not available for connections.
+    pub(super) fn new(
+        settings: &Resolved,
+        log: &AuditedDecisionLog,
+        has_admin: bool,
+        tails: usize,
+    ) -> Ports {
+        let threads = settings.threads.get();
+        let limits = settings.slots.fit(threads, has_admin, tails);
+        let port = |limits: SlotLimits, kind| {
+            let observer = Arc::new(PortRefusals::new(log, kind));
+            Port::new(ConnectionSlots::new(limits), FIRST_BYTE_TIMEOUT, observer)
+        };
+        let ports = Ports {
+            checks: port(limits.checks, PortKind::Checks),
+            admin: port(limits.admin, PortKind::Admin),
+            tails: (0..tails)
+                .map(|_| port(limits.tail, PortKind::Tail))
+                .collect(),
+        };
+        ports.show_in(log);
+        ports
+    }
+
+    /// Makes the metrics show how many connections are open.
+    fn show_in(&self, log: &AuditedDecisionLog) {
+        let (checks, admin) = (self.checks.slots().clone(), self.admin.slots().clone());
+        let of_tails = self.tails.iter().map(|port| port.slots().clone());
+        let tails: Vec<ConnectionSlots> = of_tails.collect();
+        log.metrics.watch_connections(move || {
+            let of_tails = tails.iter().map(ConnectionSlots::open).sum();
+            vec![
+                (PortKind::Checks.as_str(), checks.open()),
+                (PortKind::Admin.as_str(), admin.open()),
+                (PortKind::Tail.as_str(), of_tails),
+            ]
+        });
+    }
+}
