@@ -111,6 +111,10 @@ impl DecisionLog for AuditedDecisionLog {
         }
     }
 
+    fn count_panic(&self) {
+        self.metrics.observe_panic();
+    }
+
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
         self.metrics.observe_refusal(cause);
         self.refusals.add(peer, cause, example, now());

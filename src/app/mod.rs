@@ -60,6 +60,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         print_error(&why.to_string());
         return BAD_SETTING.into();
     }
+    crate::ops::panic_log::install();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -40,6 +40,7 @@ pub const NAMES: &[&str] = &[
     "customs_checks_in_flight",
     "customs_answers_withheld_total",
     "customs_callers_gone_total",
+    "customs_check_panics_total",
     "customs_refusals_total",
     "customs_connections",
     "customs_reloads_total",
@@ -92,6 +93,7 @@ pub struct Metrics {
     in_flight: Gauge,
     withheld: Counter,
     callers_gone: Counter,
+    panics: Counter,
     refusals: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     loaded: Seconds,
@@ -125,6 +127,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             withheld: Counter::default(),
             callers_gone: Counter::default(),
+            panics: Counter::default(),
             refusals: Family::default(),
             reloads: Family::default(),
             loaded: Seconds::default(),
@@ -175,6 +178,8 @@ impl Metrics {
         );
         let gone = "Decisions whose caller had given up before the answer";
         registry.register("customs_callers_gone", gone, self.callers_gone.clone());
+        let panics = "Checks denied because customs itself failed on them";
+        registry.register("customs_check_panics", panics, self.panics.clone());
         registry.register(
             "customs_refusals",
             "Connections and requests refused before they were checks",
@@ -271,6 +276,11 @@ impl Metrics {
     /// Counts a decision whose caller had given up before it was answered.
     pub fn observe_caller_gone(&self) {
         self.callers_gone.inc();
+    }
+
+    /// Counts a check that was denied because customs itself failed on it.
+    pub fn observe_panic(&self) {
+        self.panics.inc();
     }
 
     /// Counts a connection or request that was refused before it was a check.

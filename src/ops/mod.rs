@@ -12,6 +12,7 @@ pub mod admin;
 pub mod exposition;
 pub mod health;
 pub mod metrics;
+pub mod panic_log;
 pub mod questions;
 pub mod refusals;
 pub mod telemetry;

@@ -11,6 +11,7 @@
 
 mod connections;
 mod http2_client;
+mod panics;
 mod refused;
 mod rig;
 mod shutdown;

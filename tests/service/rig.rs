@@ -4,10 +4,12 @@ use customs_test_support::raw_bytes::Bytes;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use customs::ops::health::{self, HealthHandle};
+use customs_engine::reason::Reason;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_extauthz::Services;
@@ -79,6 +81,14 @@ pub(crate) struct TestDecisionLog {
     /// Whether every sink has room for a decision whose answer is withheld.
     pub roomy: Mutex<bool>,
     refusals: Mutex<Vec<(PeerAddress, RefusalCause, String)>>,
+    /// The functions whose next call panics.
+    pub panics: Mutex<Vec<&'static str>>,
+    /// How often a panic was reported.
+    pub panicked: AtomicUsize,
+    /// Reservations that are neither used nor released.
+    pub reserved: Arc<AtomicUsize>,
+    /// Checks that have begun and not ended.
+    pub in_flight: Arc<AtomicUsize>,
     pub gate: Semaphore,
     pub waiting: Semaphore,
 }
@@ -102,36 +112,51 @@ impl TestDecisionLog {
         std::mem::take(&mut self.refusals.lock().unwrap())
     }
 
+    /// Panics if that was asked for, once each time.
+    fn may_panic(&self, function: &str) {
+        let mut panics = self.panics.lock().unwrap();
+        let asked = panics.iter().position(|name| *name == function);
+        asked.map(|place| panics.remove(place));
+        drop(panics);
+        assert!(asked.is_none(), "a bug in {function}");
+    }
+
     pub(crate) fn entries(&self) -> Vec<DecisionRecord> {
         self.entries.lock().unwrap().clone()
     }
 }
 
 impl DecisionLog for TestDecisionLog {
-    type Reservation = ();
-    type InFlight<'l> = ();
+    type Reservation = Held;
+    type InFlight<'l> = Held;
 
-    fn begin(&self) {}
+    fn begin(&self) -> Held {
+        Held::of(&self.in_flight)
+    }
 
     fn next_number(&self) -> u64 {
+        self.may_panic("next_number");
         1
     }
 
-    async fn reserve(&self, _record: &DecisionRecord) -> Option<()> {
+    async fn reserve(&self, _record: &DecisionRecord) -> Option<Held> {
         self.waiting.add_permits(1);
         let _passed = self.gate.acquire().await.unwrap();
-        (!*self.full.lock().unwrap()).then_some(())
+        self.may_panic("reserve");
+        (!*self.full.lock().unwrap()).then(|| Held::of(&self.reserved))
     }
 
-    async fn commit(&self, (): (), record: &Arc<DecisionRecord>) -> Commit<()> {
+    async fn commit(&self, room: Held, record: &Arc<DecisionRecord>) -> Commit<Held> {
+        self.may_panic("commit");
         if !*self.lossy.lock().unwrap() {
-            return Commit::Deferred(());
+            return Commit::Deferred(room);
         }
-        self.record((), record.clone());
+        self.record(room, record.clone());
         Commit::NotDurable
     }
 
-    fn record(&self, (): (), record: Arc<DecisionRecord>) {
+    fn record(&self, _room: Held, record: Arc<DecisionRecord>) {
+        self.may_panic("record");
         self.entries
             .lock()
             .unwrap()
@@ -139,8 +164,10 @@ impl DecisionLog for TestDecisionLog {
     }
 
     fn withhold(&self, record: Arc<DecisionRecord>) -> bool {
+        self.may_panic("withhold");
         *self.withheld.lock().unwrap() += 1;
-        if record.facts().caller_gone {
+        let facts = record.facts();
+        if facts.caller_gone || facts.verdict.reason == Reason::InternalError {
             self.entries
                 .lock()
                 .unwrap()
@@ -160,11 +187,32 @@ impl DecisionLog for TestDecisionLog {
         }
     }
 
+    fn count_panic(&self) {
+        self.panicked.fetch_add(1, Relaxed);
+    }
+
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
         self.refusals
             .lock()
             .unwrap()
             .push((peer, cause, example.to_string()));
+    }
+}
+
+/// Counts itself until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn of(count: &Arc<AtomicUsize>) -> Held {
+        count.fetch_add(1, Relaxed);
+        Held(count.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -205,6 +253,10 @@ impl Rig {
             gone_without_record: Mutex::default(),
             roomy: Mutex::default(),
             refusals: Mutex::default(),
+            panics: Mutex::default(),
+            panicked: AtomicUsize::default(),
+            reserved: Arc::default(),
+            in_flight: Arc::default(),
             gate: Semaphore::new(1000),
             waiting: Semaphore::new(0),
         });

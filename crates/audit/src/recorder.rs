@@ -252,13 +252,14 @@ pub struct Reservation {
 impl Reservation {
     /// Hands the record over. The caller waits for the returned value before it gives the answer.
     pub fn record(mut self, decision: Arc<DecisionRecord>) -> PendingAck {
-        let (wanted, taken) = (
-            std::mem::take(&mut self.is_wanted),
-            std::mem::take(&mut self.taken),
-        );
+        let recorder = self.recorder.clone();
         let mut acks = Vec::new();
-        for (place, queue) in self.recorder.0.queues.iter().enumerate() {
-            match (wanted >> place & 1, taken >> place & 1) {
+        for (place, queue) in recorder.0.queues.iter().enumerate() {
+            let (wanted, taken) = (self.is_wanted >> place & 1, self.taken >> place & 1);
+            // Sink after sink, so that a panic leaves the others to the drop, which counts them.
+            self.is_wanted &= !(1 << place);
+            self.taken &= !(1 << place);
+            match (wanted, taken) {
                 (_, 1) => {
                     acks.extend(queue.send(Entry::Decision(decision.clone()), self.load.bytes))
                 }

@@ -291,6 +291,9 @@ impl SinkQueue {
             return None;
         }
         let state = &self.state;
+        if state.ended.load(Relaxed) {
+            return Some("the thread that writes it has ended".into());
+        }
         if state.failing.load(Relaxed) {
             let patience = if self.on_full == OnFull::Block {
                 self.limits.deadline

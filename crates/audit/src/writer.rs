@@ -85,11 +85,7 @@ pub struct End {
 impl Writer {
     /// Writes until it receives [`Message::Finish`].
     pub fn run(self) -> End {
-        let queue = self.queue.clone();
-        let end = Work::new(self).run();
-        queue.state.ended.store(true, Relaxed);
-        queue.wake();
-        end
+        Work::new(self).run()
     }
 }
 

@@ -65,9 +65,10 @@ impl Running {
     pub(super) fn start(writer: Writer, is_elsewhere: bool) -> io::Result<Running> {
         let queue = writer.queue.clone();
         let (ended_sender, ended) = oneshot::channel();
-        let thread = thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || ended_sender.send(writer.run()))?;
+        let thread = thread::Builder::new().name("audit".into()).spawn(move || {
+            let _ended = EndedGuard(writer.queue.clone());
+            ended_sender.send(writer.run());
+        })?;
         Ok(Running {
             queue,
             is_elsewhere,
@@ -109,6 +110,17 @@ impl Running {
 
     fn gone(&self) -> AuditFlushError {
         AuditFlushError::Gone(self.queue.name().to_owned())
+    }
+}
+
+/// Reports that the writer has ended, also if it panicked: from then on the queue has no room, so no
+/// answer is given whose record nobody writes, and nothing waits for it.
+struct EndedGuard(Arc<SinkQueue>);
+
+impl Drop for EndedGuard {
+    fn drop(&mut self) {
+        self.0.state.ended.store(true, Relaxed);
+        self.0.wake();
     }
 }
 

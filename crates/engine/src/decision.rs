@@ -194,10 +194,33 @@ impl Decision {
         }
     }
 
+    /// Returns the denial of a check that customs itself failed to decide. Nothing about the request
+    /// is certain, so the caller counts as one without an identity.
+    pub fn internal_error() -> Decision {
+        let answer = Answer::built_in(Reason::InternalError);
+        Decision {
+            outcome: Outcome::Deny,
+            verdict: answer.clone(),
+            dry_run: answer,
+            identity: IdentityState::Unauthenticated,
+            identity_detail: None,
+            audit: None,
+        }
+    }
+
     /// Turns the decision into a denial, because it could not be recorded.
     pub fn withhold(&mut self) {
+        self.deny(Reason::AuditUnavailable);
+    }
+
+    /// Turns the decision into a denial, because customs failed to answer it.
+    pub fn fail(&mut self) {
+        self.deny(Reason::InternalError);
+    }
+
+    fn deny(&mut self, reason: Reason) {
         self.outcome = Outcome::Deny;
-        self.verdict = Answer::built_in(Reason::AuditUnavailable);
+        self.verdict = Answer::built_in(reason);
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Reason {
     DefaultDeny,
     /// The answer could not be recorded, so it was withheld.
     AuditUnavailable,
+    /// customs itself failed while it decided or answered.
+    InternalError,
     /// An allow entry or rule opened every gate.
     AllowedByRule,
     /// No policy applies, and the default is to allow.
@@ -38,7 +40,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which they are checked.
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 15] = [
         Reason::NoPolicy,
         Reason::EmptyRequest,
         Reason::MalformedHost,
@@ -51,6 +53,7 @@ impl Reason {
         Reason::NotInAllowList,
         Reason::DefaultDeny,
         Reason::AuditUnavailable,
+        Reason::InternalError,
         Reason::AllowedByRule,
         Reason::DefaultAllow,
     ];
@@ -70,6 +73,7 @@ impl Reason {
             Reason::NotInAllowList => "not_in_allow_list",
             Reason::DefaultDeny => "default_deny",
             Reason::AuditUnavailable => "audit_unavailable",
+            Reason::InternalError => "internal_error",
             Reason::AllowedByRule => "allowed_by_rule",
             Reason::DefaultAllow => "default_allow",
         }

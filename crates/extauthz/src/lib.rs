@@ -22,6 +22,7 @@ mod connection;
 mod ids;
 pub mod json;
 mod node_deserializer;
+mod panic_isolation;
 pub mod response;
 mod router;
 mod server;

@@ -1,5 +1,4 @@
-//! The answer to Envoy. Every CheckResponse is written here, through one function, with its status
-//! set.
+//! The answer to Envoy. Every CheckResponse is written in this file, with its status set.
 //!
 //! The response is written directly as the bytes that are sent: a message in between would take
 //! some forty allocations, only to be read once. Envoy takes an empty response for an allow, so the
@@ -29,7 +28,7 @@ const PERMISSION_DENIED: u64 = 7;
 const FORBIDDEN: u64 = 403;
 const SERVICE_UNAVAILABLE: u64 = 503;
 
-/// The longest text from a policy in a body, in characters.
+/// The longest text from a policy or a request in an answer, in characters.
 const MAX_TEXT: usize = 512;
 
 /// Fields of `envoy.service.auth.v3.CheckResponse`.
@@ -97,6 +96,21 @@ pub fn build(decision: &Decision, entry: &DecisionRecord, options: &Options) -> 
     })
 }
 
+/// Writes a denial that says only that customs failed: the answer if the response to a decision
+/// cannot be written, or its record cannot be made.
+pub(crate) fn build_internal_error() -> Bytes {
+    let reason = Reason::InternalError;
+    unary::framed(ABOUT, |out| {
+        status(PERMISSION_DENIED, reason.as_str(), out);
+        write::message(check_response::DENIED, out, |out| {
+            write::message(denied::STATUS, out, |out| {
+                write::number(denied::STATUS_CODE, FORBIDDEN, out)
+            });
+            header("x-customs-reason", reason.as_str(), out);
+        });
+    })
+}
+
 /// Reads a response that was written here.
 ///
 /// # Errors
@@ -125,7 +139,7 @@ fn denied_response(reason: Reason, entry: &DecisionRecord, help: Option<&str>, o
     header("content-type", "application/problem+json", out);
     header("x-customs-reason", reason.as_str(), out);
     header("x-customs-decision-id", entry.decision_id, out);
-    write::text(denied::BODY, &problem(code, entry, help), out);
+    write::text(denied::BODY, &problem(code, reason, entry, help), out);
 }
 
 fn header(key: &str, value: &str, out: &mut Vec<u8>) {
@@ -138,25 +152,23 @@ fn header(key: &str, value: &str, out: &mut Vec<u8>) {
 }
 
 /// Returns the body: what was denied, by which rule, and the owner to contact.
-fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
-    let title = if status == FORBIDDEN {
-        "Denied by egress policy"
-    } else {
-        "No decision could be given"
+fn problem(status: u64, reason: Reason, entry: &DecisionEntry<&str>, help: Option<&str>) -> String {
+    let title = match reason {
+        Reason::NoPolicy | Reason::AuditUnavailable | Reason::InternalError => {
+            "No decision could be given"
+        }
+        _ => "Denied by egress policy",
     };
     let mut body = json!({
         "type": "about:blank",
         "title": title,
         "status": status,
-        "reason": entry.verdict.reason.as_str(),
+        "reason": reason.as_str(),
         "decisionId": entry.decision_id,
     });
     let mut put = |name: &str, text: &str| {
         if let (Some(object), false) = (body.as_object_mut(), text.is_empty()) {
-            object.insert(
-                name.to_owned(),
-                text.chars().take(MAX_TEXT).collect::<String>().into(),
-            );
+            object.insert(name.to_owned(), shortened(text).into());
         }
     };
     put("host", entry.host);
@@ -186,6 +198,16 @@ fn problem(status: u64, entry: &DecisionEntry<&str>, help: Option<&str>) -> Stri
         put("help", help.unwrap_or_default());
     }
     printable::json(&body.to_string()).into_owned()
+}
+
+/// Returns the first [`MAX_TEXT`] characters of a text.
+fn shortened(text: &str) -> &str {
+    // A text of so many bytes has no more characters.
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    let end = text.char_indices().nth(MAX_TEXT).map(|(place, _)| place);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
@@ -50,11 +51,9 @@ pub(crate) struct Settling<L: DecisionLog> {
 }
 
 impl<L: DecisionLog> Sending for Settling<L> {
-    fn sent(mut self) {
-        self.pending
-            .take()
-            .into_iter()
-            .for_each(|pending| self.router.checks.sent(pending));
+    fn sent(mut self) -> Option<Bytes> {
+        let pending = self.pending.take()?;
+        self.router.checks.sent(pending)
     }
 }
 

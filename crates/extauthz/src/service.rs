@@ -3,7 +3,8 @@
 //! Every check gives exactly one decision, one record and one response. There is no `?` on the way:
 //! a verdict is always gRPC OK, and trouble is a reason inside it. An answer is given only once its
 //! record has its place, and an answer that could not be recorded is withheld. If the caller gave
-//! up before it was answered, the record says so.
+//! up before it was answered, the record says so. If customs itself fails on a check, it is denied
+//! with the reason `internal_error`, and no other check notices.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -19,9 +20,12 @@ use uuid::Uuid;
 
 use super::attributes::borrowed;
 use super::ids::DecisionIds;
+use super::panic_isolation::{PanicError, catch, catch_async};
 use super::{attributes, response};
 use customs_engine::decision::Decision;
-use customs_engine::request::Attributes;
+use customs_engine::request::{Attributes, Request as EngineRequest};
+use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
 use customs_policy::store::Reader;
 use customs_record::clock::now;
 use customs_record::{DecisionRecord, Occasion, PeerAddress, RefusalCause};
@@ -64,6 +68,9 @@ pub trait DecisionLog: Send + Sync + 'static {
     /// `record` of its decision. `None` means that not every sink has that record, so no later
     /// record may name it.
     fn caller_gone(&self, record: Option<&DecisionRecord>);
+    /// Counts a check on which customs itself failed, so that it was denied. Its record, if there
+    /// is one, comes by the other functions.
+    fn count_panic(&self);
     /// Counts a call that was refused before it was a check. `example` describes it in a few words.
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
 }
@@ -145,11 +152,10 @@ impl<L: DecisionLog> Checks<L> {
         deadline: Deadline,
     ) -> Result<Option<(Bytes, Pending<L::Reservation>)>, DecodeError> {
         let _in_flight = self.log.begin();
-        let decided = match borrowed::read(message) {
-            Some(check) => self.decide(&check.attributes()),
-            None => self.decide_plain(&attributes::plain(message)?),
-        };
-        Ok(self.conclude(decided, deadline).await)
+        Ok(match self.decide_message(message)? {
+            Some(decided) => self.conclude(decided, deadline).await,
+            None => Some((response::build_internal_error(), Pending::Counted)),
+        })
     }
 
     /// Reports a call that was refused before it was a check.
@@ -157,29 +163,77 @@ impl<L: DecisionLog> Checks<L> {
         self.log.refuse(peer, cause, example);
     }
 
-    /// Decides a check that the decoder wrote. The reader reads every such check; one that it could
-    /// not read would be empty, and denied.
-    fn decide_plain(&self, plain: &[u8]) -> Decided {
-        self.decide(&borrowed::read(plain).unwrap_or_default().attributes())
+    /// Decides a check in its own bytes. If that panics, the decision is a denial, whose record has
+    /// the inputs if they can be read. `None` if not even that can be recorded.
+    fn decide_message(&self, message: &[u8]) -> Result<Option<Decided>, DecodeError> {
+        let mut begun = Begun::new();
+        let decided = catch(|| {
+            let mut decide =
+                |check: &borrowed::Check<'_>| self.decide(&check.attributes(), &mut begun);
+            match borrowed::read(message) {
+                Some(check) => Ok(decide(&check)),
+                // The reader reads every check that the decoder wrote; one that it could not read
+                // would be empty, and denied.
+                None => attributes::plain(message)
+                    .map(|plain| decide(&borrowed::read(&plain).unwrap_or_default())),
+            }
+        });
+        match decided {
+            Ok(decided) => decided.map(Some),
+            Err(PanicError) => Ok(self.fail_to_decide(message, begun)),
+        }
     }
 
-    fn decide(&self, attributes: &Attributes<'_>) -> Decided {
-        let time = now();
-        let started = Instant::now();
+    fn decide(&self, attributes: &Attributes<'_>, begun: &mut Begun) -> Decided {
         let snapshot = self.reader.snapshot();
         let request = attributes.normalise(snapshot.settings());
-        let decision = snapshot.decide(&request, time);
-        let number = self.log.next_number();
+        let decision = snapshot.decide(&request, begun.time);
+        self.decided(attributes, &request, decision, &snapshot, begun)
+    }
+
+    /// Returns the denial of a check that could not be decided.
+    fn fail_to_decide(&self, message: &[u8], mut begun: Begun) -> Option<Decided> {
+        self.log.count_panic();
+        let mut deny = |attributes: &Attributes<'_>| {
+            let snapshot = self.reader.snapshot();
+            let request = attributes.normalise(snapshot.settings());
+            let decision = Decision::internal_error();
+            self.decided(attributes, &request, decision, &snapshot, &mut begun)
+        };
+        let with_inputs = catch(|| borrowed::read(message).map(|check| deny(&check.attributes())));
+        let decided = match with_inputs {
+            Ok(Some(decided)) => Some(decided),
+            Ok(None) | Err(PanicError) => catch(|| deny(&Attributes::default())).ok(),
+        };
+        tracing::error!(
+            decision_id = decided.as_ref().map(Decided::id),
+            "a check was denied because customs failed on it; this is a bug, please report it with the log before this line"
+        );
+        decided
+    }
+
+    /// Joins a decision with its record and its answer.
+    fn decided(
+        &self,
+        attributes: &Attributes<'_>,
+        request: &EngineRequest<'_>,
+        decision: Decision,
+        snapshot: &Snapshot,
+        begun: &mut Begun,
+    ) -> Decided {
+        let micros = begun.started.elapsed().as_micros();
+        let number = *begun.number.get_or_insert_with(|| self.log.next_number());
         let mut id = Uuid::encode_buffer();
         let occasion = Occasion {
-            time,
-            duration_micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
-            decision_id: self.ids.of(number, time).encode_lower(&mut id),
+            time: begun.time,
+            duration_micros: u32::try_from(micros).unwrap_or(u32::MAX),
+            decision_id: self.ids.of(number, begun.time).encode_lower(&mut id),
             decision_number: number,
             recorded_headers: &self.recorded_headers,
         };
-        let record = DecisionRecord::of(attributes, &request, &decision, &snapshot, occasion);
+        let record = DecisionRecord::of(attributes, request, &decision, snapshot, occasion);
         Decided {
+            framed: response::build(&decision, &record, &self.options),
             decision,
             record: Arc::new(record),
         }
@@ -192,11 +246,45 @@ impl<L: DecisionLog> Checks<L> {
         mut decided: Decided,
         deadline: Deadline,
     ) -> Option<(Bytes, Pending<L::Reservation>)> {
-        let pending = self.commit(&mut decided, deadline).await?;
-        Some((
-            response::build(&decided.decision, &decided.record, &self.options),
-            pending,
-        ))
+        let mut is_reserved = false;
+        let committed = catch_async(self.commit(&mut decided, deadline, &mut is_reserved)).await;
+        let pending = match committed {
+            Ok(pending) => pending?,
+            Err(PanicError) => {
+                self.log.count_panic();
+                tracing::error!(
+                    decision_id = decided.id(),
+                    "a check was denied because customs failed to record it; this is a bug, please report it with the log before this line"
+                );
+                if catch(|| self.deny(&mut decided, Decision::fail)).is_err() {
+                    decided.framed = response::build_internal_error();
+                }
+                // What was reserved has been handed over or released by now, and either accounts
+                // for the decision.
+                if is_reserved {
+                    Pending::Counted
+                } else {
+                    self.withhold(&decided)
+                }
+            }
+        };
+        Some((decided.framed, pending))
+    }
+
+    /// Turns a decision into a denial: in the decision, in the record and in the answer alike. A
+    /// record that was handed over before keeps what was decided.
+    fn deny(&self, decided: &mut Decided, deny: fn(&mut Decision)) {
+        deny(&mut decided.decision);
+        Arc::make_mut(&mut decided.record).withhold(&decided.decision);
+        decided.framed = response::build(&decided.decision, &decided.record, &self.options);
+    }
+
+    /// Records a denial that has no reservation, wherever there is room.
+    fn withhold(&self, decided: &Decided) -> Pending<L::Reservation> {
+        match catch(|| self.log.withhold(decided.record.clone())) {
+            Ok(true) => Pending::Recorded(decided.record.clone()),
+            Ok(false) | Err(PanicError) => Pending::Counted,
+        }
     }
 
     /// Records a decision, or withholds it, and returns what is left to be recorded once its answer
@@ -205,6 +293,7 @@ impl<L: DecisionLog> Checks<L> {
         &self,
         decided: &mut Decided,
         deadline: Deadline,
+        is_reserved: &mut bool,
     ) -> Option<Pending<L::Reservation>> {
         let mut guard = CallerGoneGuard {
             log: &*self.log,
@@ -218,12 +307,10 @@ impl<L: DecisionLog> Checks<L> {
         guard.is_over = true;
         drop(guard);
         let Some(reservation) = reservation else {
-            decided.withhold();
-            return Some(match self.log.withhold(decided.record.clone()) {
-                true => Pending::Recorded(decided.record.clone()),
-                false => Pending::Counted,
-            });
+            self.deny(decided, Decision::withhold);
+            return Some(self.withhold(decided));
         };
+        *is_reserved = true;
         let is_durable = match self.log.commit(reservation, &decided.record).await {
             Commit::Deferred(reservation) => {
                 return Some(Pending::Reserved(reservation, decided.record.clone()));
@@ -238,48 +325,77 @@ impl<L: DecisionLog> Checks<L> {
         }
         if !is_durable {
             // The record keeps what was decided; another record says that the answer was withheld.
-            decided.withhold();
+            self.deny(decided, Decision::withhold);
         }
         Some(Pending::Recorded(decided.record.clone()))
     }
 
-    /// Records what is left, because the answer is being sent.
-    pub fn sent(&self, pending: Pending<L::Reservation>) {
-        if let Pending::Reserved(reservation, record) = pending {
-            self.log.record(reservation, record);
-        }
+    /// Records what is left, because the answer is being sent. If that panics, it returns the denial
+    /// to send instead; the dropped reservation accounts for the decision.
+    pub fn sent(&self, pending: Pending<L::Reservation>) -> Option<Bytes> {
+        let Pending::Reserved(reservation, record) = pending else {
+            return None;
+        };
+        self.count_if_panicked(catch(|| self.log.record(reservation, record)))
+            .map(|PanicError| response::build_internal_error())
     }
 
     /// Records that the answer could not be sent, because its caller is gone.
     pub fn unsent(&self, pending: Pending<L::Reservation>) {
-        match pending {
+        self.count_if_panicked(catch(|| match pending {
             Pending::Reserved(reservation, mut record) => {
                 Arc::make_mut(&mut record).mark_caller_gone();
                 self.log.record(reservation, record);
             }
             Pending::Recorded(record) => self.log.caller_gone(Some(&record)),
             Pending::Counted => self.log.caller_gone(None),
+        }));
+    }
+
+    fn count_if_panicked(&self, done: Result<(), PanicError>) -> Option<PanicError> {
+        let panic = done.err()?;
+        self.log.count_panic();
+        tracing::error!(
+            "customs failed to record a decision; this is a bug, please report it with the log before this line"
+        );
+        Some(panic)
+    }
+}
+
+/// What is known of a check from its beginning, and stays if deciding it fails.
+struct Begun {
+    time: UnixNanos,
+    started: Instant,
+    /// The number of the decision, once it has one.
+    number: Option<u64>,
+}
+
+impl Begun {
+    fn new() -> Begun {
+        Begun {
+            time: now(),
+            started: Instant::now(),
+            number: None,
         }
     }
 }
 
-/// A decision and its record, which say the same.
+/// A decision, its record and its framed answer, which say the same.
 struct Decided {
     decision: Decision,
     record: Arc<DecisionRecord>,
+    framed: Bytes,
 }
 
 impl Decided {
-    /// Withholds the answer, in the decision and in the record alike. A record that was handed over
-    /// before keeps what was decided.
-    fn withhold(&mut self) {
-        self.decision.withhold();
-        Arc::make_mut(&mut self.record).withhold(&self.decision);
+    fn id(&self) -> &str {
+        self.record.text(self.record.facts().decision_id)
     }
 }
 
 /// Guards a decision that waits for a reservation. If it is dropped meanwhile, as when its caller
-/// gives up, it records that no caller received the answer.
+/// gives up, it records that no caller received the answer. If waiting panicked, the caller is still
+/// there, and gets a denial that has a record of its own.
 struct CallerGoneGuard<'l, L: DecisionLog> {
     log: &'l L,
     record: &'l mut Arc<DecisionRecord>,
@@ -288,7 +404,7 @@ struct CallerGoneGuard<'l, L: DecisionLog> {
 
 impl<L: DecisionLog> Drop for CallerGoneGuard<'_, L> {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_over && !std::thread::panicking() {
             Arc::make_mut(self.record).mark_caller_gone();
             self.log.withhold(self.record.clone());
         }
@@ -303,11 +419,17 @@ impl<L: DecisionLog> Authorization for Checks<L> {
     ) -> Result<Response<CheckResponse>, Status> {
         let _in_flight = self.log.begin();
         let deadline = request.extensions().get().copied().unwrap_or_default();
-        let decided = self.decide_plain(&attributes::encode_plain(request.into_inner()));
-        let Some((framed, pending)) = self.conclude(decided, deadline).await else {
-            return Err(late());
+        let plain = attributes::encode_plain(request.into_inner());
+        let decided = self.decide_message(&plain);
+        let decided = decided.map_err(|why| Status::internal(why.to_string()))?;
+        let framed = match decided {
+            Some(decided) => {
+                let answer = self.conclude(decided, deadline).await;
+                let (framed, pending) = answer.ok_or_else(late)?;
+                self.sent(pending).unwrap_or(framed)
+            }
+            None => response::build_internal_error(),
         };
-        self.sent(pending);
         response::read(&framed).map(Response::new)
     }
 }

@@ -186,8 +186,8 @@ pub(crate) fn message(framed: &[u8]) -> &[u8] {
 
 /// Is notified when an answer is sent, or dropped if the answer cannot be sent any more.
 pub(crate) trait Sending: Unpin {
-    /// The transport takes the message.
-    fn sent(self);
+    /// The transport takes the message. Returns the message to send instead, if there is one.
+    fn sent(self) -> Option<Bytes>;
 }
 
 /// Returns the response of a call that succeeded, with the message that [`framed`] wrote. The
@@ -224,8 +224,8 @@ impl<S: Sending> Body for UnaryResponse<S> {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(sending) = self.sending.take() {
-            sending.sent();
+        if let Some(instead) = self.sending.take().and_then(Sending::sent) {
+            self.next = Next::Message(instead);
         }
         let (frame, next) = match std::mem::replace(&mut self.next, Next::End) {
             Next::Message(mut framed) if framed.len() > MAX_FRAME => {

@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+
+mod failing;
 use std::collections::BTreeMap;
 
 use customs_engine::rules::RuleCounts;

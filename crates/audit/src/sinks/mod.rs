@@ -215,6 +215,8 @@ pub(crate) mod doubles {
         Take(usize),
         /// Fails.
         Fail(io::ErrorKind),
+        /// Panics, as a bug would.
+        Panic,
     }
 
     /// Keeps what was written; clones share it.
@@ -300,6 +302,7 @@ pub(crate) mod doubles {
             }
             let take = match self.steps.lock().unwrap().pop_front() {
                 Some(Step::Fail(kind)) => return Err(kind.into()),
+                Some(Step::Panic) => panic!("a bug in a sink"),
                 Some(Step::Take(limit)) => limit.min(bytes.len()),
                 None => bytes.len(),
             };

@@ -2,7 +2,7 @@
 //!
 //! It decides nothing. Which fields there are, and which of them need a valid identity, is in the
 //! table of a decision ([`METADATA`]). Envoy parses each field for every request, so the operator
-//! chooses which are sent.
+//! chooses which are sent, and a long text is cut.
 
 use customs_record::DecisionRecord;
 use customs_record::fields::METADATA;
@@ -71,7 +71,7 @@ impl Fields {
             write::message(field::ENTRY, out, |out| {
                 write::text(field::KEY, name, out);
                 write::message(field::VALUE, out, |out| {
-                    write::text(field::STRING, value, out)
+                    write::text(field::STRING, super::shortened(value), out)
                 });
             });
         }

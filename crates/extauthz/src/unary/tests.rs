@@ -36,8 +36,9 @@ impl Counted {
 struct Once(Option<Counted>);
 
 impl Sending for Once {
-    fn sent(mut self) {
+    fn sent(mut self) -> Option<Bytes> {
         self.0.take().unwrap().0.lock().unwrap().0 += 1;
+        None
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use super::{BOUND, FULL, SMALL, allow, audit_log, check, file, futures_now, of_kind, one, until};
 use crate::config::OnFull;
-use crate::sinks::doubles::Memory;
+use crate::sinks::doubles::{Memory, Step};
 use customs_record::examples::full_change;
 use customs_record::{DecisionRecord, Entry};
 
@@ -171,4 +171,40 @@ async fn an_answer_waits_for_every_file_that_keeps_all() {
     assert!(!check(&recorder, allow(2)).await);
     *quick.unsynced.lock().unwrap() = false;
     writers.finish(BOUND).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_ends_the_audit_log_and_is_answered_by_nobody() {
+    for on_full in [OnFull::Block, OnFull::Deny, OnFull::Drop] {
+        let memory = Memory::with([Step::Take(usize::MAX), Step::Panic]);
+        let AuditLog {
+            recorder,
+            mut writers,
+            ..
+        } = one(&memory, on_full);
+        // The first write is the beginning of the stream; the second panics.
+        check(&recorder, allow(1)).await;
+        tokio::time::timeout(BOUND, writers.ended())
+            .await
+            .expect("the owner learns that the writer has ended");
+        until("nothing has room any more", || {
+            !recorder.readings()[0].healthy
+        })
+        .await;
+        assert_eq!(
+            check(&recorder, allow(2)).await,
+            on_full == OnFull::Drop,
+            "{on_full:?}: an answer needs a writer for its record"
+        );
+        assert_eq!(
+            recorder.withholding().is_some(),
+            on_full != OnFull::Drop,
+            "{on_full:?}: the server is not ready"
+        );
+        // An event does not wait for a thread that is gone.
+        let event = recorder.record(Entry::PolicyChange(full_change().into()));
+        tokio::time::timeout(BOUND, event).await.expect("no wait");
+        let end = writers.finish(BOUND).await;
+        assert_eq!(end, Err(AuditFlushError::Gone("file:a".into())));
+    }
 }
