@@ -5,13 +5,14 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz durability bench tools format lint crates-alone manifests
+.PHONY: help demo test fuzz durability soak bench tools format lint crates-alone manifests
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
 	@echo "make test          everything: formatting, lints, all tests (real Envoy, real grpcurl), the manifests"
 	@echo "make fuzz          search for inputs that break what must hold (TARGET=host RUNS=10000000; needs a C++ compiler)"
 	@echo "make durability    the audit log at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
+	@echo "make soak          faults and abuse in the long form: an hour of mixed load, twenty restarts (SOAK_SECONDS=60 RESTARTS=3 ABUSE_SECONDS=2)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
@@ -33,6 +34,14 @@ fuzz:
 durability:
 	CUSTOMS_DURABILITY_CHECKS=$(or $(CHECKS),1000000) CUSTOMS_DURABILITY_KILLS=$(or $(KILLS),200) \
 		cargo test $(LOCKED) --release --test durability -- --nocapture --test-threads=1
+
+# Faults and abuse in their long form, one after the other: about an hour and a half. tests/faults/main.rs says what they show.
+# The table of the mixed load is written to target/tmp/soak.csv.
+soak:
+	@deploy/local/install-tools envoy
+	CUSTOMS_SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) CUSTOMS_FAULTS_RESTARTS=$(or $(RESTARTS),20) \
+		CUSTOMS_FAULTS_ABUSE=$(or $(ABUSE_SECONDS),10) CUSTOMS_FAULTS_CONNECTIONS=$(or $(CONNECTIONS),2000) \
+		cargo test $(LOCKED) --release --test faults -- --nocapture --test-threads=1
 
 # Takes about half an hour by default; BENCH="cpu --rounds 5 --checks 50000" chooses parts and sizes, BENCH=--help says which.
 # PUBLISH=1 puts tables and pictures into docs/.

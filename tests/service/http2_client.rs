@@ -7,96 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use customs_test_support::http2::*;
+
 use crate::OTHER;
 use crate::rig::{Rig, http};
 
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-
-pub(crate) const DATA: u8 = 0;
-pub(crate) const HEADERS: u8 = 1;
-pub(crate) const RST_STREAM: u8 = 3;
-pub(crate) const SETTINGS: u8 = 4;
-pub(crate) const GOAWAY: u8 = 7;
-pub(crate) const WINDOW_UPDATE: u8 = 8;
-pub(crate) const END_STREAM: u8 = 1;
-pub(crate) const END_HEADERS: u8 = 4;
-
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-pub(crate) fn text(text: &str) -> Vec<u8> {
-    assert!(text.len() < 127, "{text}");
-    [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
-}
-
-pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
-    [&[0][..], &text(name), &text(value)].concat()
-}
-
-/// The beginning of a call, where it differs from Envoy's.
-pub(crate) struct Call<'c> {
-    pub(crate) method: &'c [u8],
-    pub(crate) path: &'c str,
-    pub(crate) authority: Vec<u8>,
-    pub(crate) content_type: Option<&'c str>,
-    pub(crate) more: Vec<u8>,
-}
-
-impl Default for Call<'_> {
-    fn default() -> Self {
-        let authority = [&[0x01][..], &text("customs")].concat();
-        Call {
-            method: &[0x83],
-            path: CHECK,
-            authority,
-            content_type: Some("application/grpc"),
-            more: Vec::new(),
-        }
-    }
-}
-
-impl Call<'_> {
-    pub(crate) fn head(&self) -> Vec<u8> {
-        let content_type = self
-            .content_type
-            .map(|value| literal("content-type", value))
-            .unwrap_or_default();
-        let path = [&[0x04][..], &text(self.path)].concat();
-        [
-            self.method,
-            &[0x86],
-            &path,
-            &self.authority,
-            &content_type,
-            &literal("te", "trailers"),
-            &self.more,
-        ]
-        .concat()
-    }
-
-    pub(crate) fn with(&self, stream: u32, body: &[u8]) -> Vec<u8> {
-        let head = frame(HEADERS, END_HEADERS, stream, &self.head());
-        let data: Vec<u8> = body
-            .chunks(16_000)
-            .flat_map(|chunk| frame(DATA, 0, stream, chunk))
-            .collect();
-        [head, data, frame(DATA, END_STREAM, stream, &[])].concat()
-    }
-}
-
-pub(crate) fn message(bytes: &[u8]) -> Vec<u8> {
-    [
-        &[0][..],
-        &u32::try_from(bytes.len()).unwrap().to_be_bytes(),
-        bytes,
-    ]
-    .concat()
-}
-
 pub(crate) fn check() -> Vec<u8> {
     http(OTHER, "www.example", "GET", "/").encode_to_vec()
 }
@@ -185,15 +101,6 @@ impl Client {
     }
 
     pub(crate) fn next_frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let head = self.read.get(..9)?;
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let (kind, flags, of) = (
-            head[3],
-            head[4],
-            u32::from_be_bytes(head[5..9].try_into().unwrap()),
-        );
-        let payload = self.read.get(9..9 + length)?.to_vec();
-        self.read.drain(..9 + length);
-        Some((kind, flags, of, payload))
+        take_frame(&mut self.read)
     }
 }

@@ -48,10 +48,23 @@ impl Server {
     /// Starts it in a directory with these flags, and waits until it is ready, or would be except
     /// for a sink.
     pub fn start(directory: &Path, flags: &[&str]) -> Server {
+        let binary = crate::customs_binary();
+        Server::run(directory, Command::new(binary), flags)
+    }
+
+    /// Starts it under a limit of the system, as a shell sets it: `ulimit -n 64`.
+    pub fn start_under(limit: &str, directory: &Path, flags: &[&str]) -> Server {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")])
+            .arg(crate::customs_binary());
+        Server::run(directory, command, flags)
+    }
+
+    fn run(directory: &Path, mut command: Command, flags: &[&str]) -> Server {
         let (port, admin) = (ports::free().unwrap(), ports::free().unwrap());
         fs::create_dir_all(directory.join("policies")).unwrap();
         fs::write(directory.join("policies/a.yaml"), POLICY).unwrap();
-        let mut command = Command::new(crate::customs_binary());
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
         {
@@ -129,17 +142,33 @@ impl Server {
 
     /// Returns the resident memory, in MiB.
     pub fn memory(&self) -> u64 {
+        self.memory_kib() >> 10
+    }
+
+    /// Returns the resident memory, in KiB.
+    pub fn memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status
             .lines()
             .find(|line| line.starts_with("VmRSS:"))
             .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            >> 10
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Returns the number of open descriptors.
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        open.count()
+    }
+
+    /// Returns whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Returns the port of the admin address.
+    pub fn admin(&self) -> u16 {
+        self.admin
     }
 
     /// Returns the CPU time that its threads have used so far, in seconds.

@@ -2,7 +2,7 @@
 //! revision is in force.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -90,6 +90,18 @@ impl Customs {
         if let Some(process) = self.process.take() {
             process.kill();
         }
+    }
+
+    /// Sends a signal by its short name, such as `TERM`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let process = self.process.as_ref().context("customs does not run")?;
+        process.signal(name)
+    }
+
+    /// Waits for its end after a signal, and returns how it ended.
+    pub fn end(&mut self) -> Result<ExitStatus> {
+        let process = self.process.take().context("customs does not run")?;
+        process.end_by_itself()
     }
 
     /// Returns the process id, while it runs.

@@ -39,6 +39,7 @@ pub mod envoy;
 pub mod fuzz_targets;
 #[cfg(feature = "rig")]
 pub mod http;
+pub mod http2;
 #[cfg(feature = "grpc")]
 pub mod load;
 #[cfg(feature = "rig")]

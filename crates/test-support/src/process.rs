@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -153,6 +153,28 @@ impl Process {
     /// SIGKILL: the end that a process cannot prepare for.
     pub fn kill(mut self) {
         self.end();
+    }
+
+    /// Sends a signal by its short name.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().to_string();
+        let is_sent = Command::new("kill").args(["-s", name, &id]).status()?;
+        if !is_sent.success() {
+            bail!("cannot send {name} to {}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Waits for the end and returns how it ended, or an error if that takes too long.
+    pub fn end_by_itself(mut self) -> Result<ExitStatus> {
+        crate::wait_for(|| self.child.try_wait().ok().flatten()).with_context(|| {
+            format!(
+                "{} did not end in {:?}; its last lines:\n{}",
+                self.name,
+                crate::PATIENCE,
+                last_words(&self.log)
+            )
+        })
     }
 
     fn end(&mut self) {
