@@ -39,8 +39,10 @@ durability:
 # The table of the mixed load is written to target/tmp/soak.csv.
 soak:
 	@deploy/local/install-tools envoy
-	CUSTOMS_SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) CUSTOMS_FAULTS_RESTARTS=$(or $(RESTARTS),20) \
-		CUSTOMS_FAULTS_ABUSE=$(or $(ABUSE_SECONDS),10) CUSTOMS_FAULTS_CONNECTIONS=$(or $(CONNECTIONS),2000) \
+	ulimit -n $$(ulimit -Hn) && \
+		CUSTOMS_SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) CUSTOMS_FAULTS_RESTARTS=$(or $(RESTARTS),20) \
+		CUSTOMS_FAULTS_RATE=$(or $(RATE),1000) CUSTOMS_FAULTS_ABUSE=$(or $(ABUSE_SECONDS),10) \
+		CUSTOMS_FAULTS_CONNECTIONS=$(or $(CONNECTIONS),2000) \
 		cargo test $(LOCKED) --release --test faults -- --nocapture --test-threads=1
 
 # Takes about half an hour by default; BENCH="cpu --rounds 5 --checks 50000" chooses parts and sizes, BENCH=--help says which.

@@ -343,6 +343,17 @@ fn every_task_is_joined() {
 }
 
 #[test]
+fn panics_unwind_in_every_profile() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let release = manifest.split("[profile.release]").nth(1).unwrap();
+    let release = release.split("\n[").next().unwrap();
+    assert!(
+        release.contains("panic = \"unwind\"") && !manifest.contains("panic = \"abort\""),
+        "a panic of one check would end the process"
+    );
+}
+
+#[test]
 fn the_top_level_is_fixed() {
     let known: BTreeSet<&str> = [
         "Cargo.toml",

@@ -14,14 +14,12 @@ use crate::replicas::{Discovery, HOSTS, Replicas};
 /// of new endpoints as soon as their file has changed.
 const DRAIN_DELAY: Duration = Duration::from_millis(1200);
 
-/// How many requests a second go through the gateway.
-const RATE: u32 = 200;
-
 /// Restarts one replica after the other, and expects that every answer is the policy's.
 fn restart_in_turn(discovery: Discovery) -> Result<()> {
     let restarts = size("CUSTOMS_FAULTS_RESTARTS", 3);
     let mut replicas = Replicas::start(discovery, DRAIN_DELAY, 1)?;
-    let load = HttpLoad::start(replicas.port, RATE, HOSTS);
+    let rate = u32::try_from(size("CUSTOMS_FAULTS_RATE", 200)).unwrap();
+    let load = HttpLoad::start(replicas.port, rate, HOSTS);
     thread::sleep(Duration::from_millis(500));
     for restart in 0..restarts {
         let (one, other) = if restart % 2 == 0 { (0, 1) } else { (1, 0) };
@@ -52,7 +50,7 @@ fn restart_in_turn(discovery: Discovery) -> Result<()> {
         tally.others
     );
     // Without a steady load the restarts would prove nothing.
-    ensure!(tally.right > restarts * u64::from(RATE) / 2, "{tally:?}");
+    ensure!(tally.right > restarts * u64::from(rate) / 2, "{tally:?}");
     println!(
         "{discovery:?}: {restarts} restarts, {} answers, 0 not the policy's",
         tally.right
