@@ -213,6 +213,7 @@ fn sink_configs(texts: &[String], wrong: &mut SettingsError) -> (Vec<SinkConfig>
     let is_off = |text: &&String| *text == "off";
     let other = texts.iter().find(|text| !is_off(text));
     if let (Some(at), Some(other)) = (texts.iter().position(|text| text == "off"), other) {
+        let other = config::without_secrets(other);
         let what = format!("`off` must be alone; remove `off` or `{other}`");
         let path = format!("audit[{at}]");
         wrong.add(path, "off", SettingValueError::Conflict(what));
@@ -224,7 +225,10 @@ fn sink_configs(texts: &[String], wrong: &mut SettingsError) -> (Vec<SinkConfig>
                 sinks.push(sink);
                 numbers.push(at);
             }
-            Err(problem) => wrong.add(format!("audit[{at}]"), text, problem),
+            Err(problem) => {
+                let shown = config::without_secrets(text);
+                wrong.add(format!("audit[{at}]"), shown, problem);
+            }
         }
     }
     (sinks, numbers)
@@ -297,6 +301,21 @@ mod tests {
                 wrong.iter().any(|why| why.contains(expected)),
                 "{sinks:?}: {wrong:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_message_shows_the_value_of_a_header() {
+        let sinks = [
+            "off",
+            "otlp:https://x:1?header=authorization:s3cret&keep=1",
+            "otlp:https://x:1?header=a b:s3cret",
+            "otlp:https://u:s3cret@x:1",
+        ];
+        let wrong = wrong(&sinks, AuditDurability::None, AuditLogSettings::default());
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        for why in wrong {
+            assert!(!why.contains("s3cret"), "{why}");
         }
     }
 

@@ -18,7 +18,7 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("record", &["engine", "policy"]),
     ("tls", &[]),
     ("net", &[]),
-    ("audit", &["engine", "record"]),
+    ("audit", &["engine", "record", "tls"]),
     ("extauthz", &["engine", "net", "policy", "record"]),
     ("sources", &["analysis", "engine", "policy", "record"]),
 ];

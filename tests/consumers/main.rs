@@ -13,6 +13,7 @@
 mod collector;
 mod lines;
 mod otlp;
+mod otlp_tls;
 mod subscriber;
 mod tail;
 

@@ -5,6 +5,9 @@
 //! flag, in the environment and in the settings file. A build without the feature `network-sinks`
 //! refuses the sinks that need it.
 
+#[cfg(feature = "network-sinks")]
+pub mod otlp;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +17,8 @@ use jiff::SignedDuration;
 
 use customs_record::filter::{Filter, ParseFilterError};
 use customs_record::stream::{Format, ParseFormatError};
+#[cfg(feature = "network-sinks")]
+use otlp::{HeaderError, OtlpOptions, OtlpOptionsError};
 
 /// One sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,9 @@ pub struct SinkConfig {
     pub on_full: OnFull,
     /// When a file is closed and another begins; for files only.
     pub rotation: Rotation,
+    /// TLS and headers; for OTLP only.
+    #[cfg(feature = "network-sinks")]
+    pub otlp: OtlpOptions,
 }
 
 /// Where a sink writes.
@@ -109,7 +117,8 @@ pub enum SinkConfigError {
     NoPath,
     /// `otlp:` without a usable URL.
     #[error(
-        "`otlp:` needs the URL of a collector's OTLP/gRPC endpoint, such as `otlp:http://127.0.0.1:4317`"
+        "`otlp:` needs the URL of a collector's OTLP/gRPC endpoint without a user and a password, such as `otlp:http://127.0.0.1:4317` \
+         or `otlp:https://collector.example:4317`"
     )]
     NoUrl,
     /// `otlp:` or `tail:` in a build without network sinks.
@@ -125,7 +134,8 @@ pub enum SinkConfigError {
     NoAddress,
     /// An unknown option.
     #[error(
-        "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip, and mode, owner or peers of a unix socket"
+        "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip; mode, owner or peers of a unix \
+         socket; or ca, certificate, private_key, server_name, header or headers_file of `otlp:`"
     )]
     NoOption(String),
     /// An option for files at another sink.
@@ -134,6 +144,13 @@ pub enum SinkConfigError {
     /// An option for unix sockets at another sink.
     #[error("the option `{0}` is for `tail:unix:PATH` only: remove it")]
     UnixSocketsAlone(&'static str),
+    /// An option for OTLP at another sink.
+    #[error("the option `{0}` is for `otlp:` only: remove it")]
+    OtlpAlone(String),
+    /// Options that do not fit together.
+    #[cfg(feature = "network-sinks")]
+    #[error(transparent)]
+    Otlp(#[from] OtlpOptionsError),
     /// An invalid value of an option.
     #[error("invalid option {key}: {why}")]
     BadValue {
@@ -170,6 +187,16 @@ pub enum SinkOptionError {
     /// A boolean.
     #[error("expected `true` or `false`")]
     Switch,
+    /// A path.
+    #[error("expected a path")]
+    Path,
+    /// The name of a server.
+    #[error("expected a name or an IP address, not `{0}`")]
+    ServerName(String),
+    /// A header.
+    #[cfg(feature = "network-sinks")]
+    #[error(transparent)]
+    Header(#[from] HeaderError),
 }
 
 impl FromStr for SinkConfig {
@@ -182,7 +209,35 @@ impl FromStr for SinkConfig {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
             config.set(key, value)?;
         }
+        #[cfg(feature = "network-sinks")]
+        if let Target::Otlp(url) = &config.target {
+            config.otlp.check(url)?;
+        }
         Ok(config)
+    }
+}
+
+/// Returns the text of a sink as it may be shown: without values of headers, and without the user
+/// and the password of a URL.
+pub fn without_secrets(text: &str) -> String {
+    let (place, options) = text.split_once('?').unwrap_or((text, ""));
+    let place = match (place.split_once("://"), place.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
+        _ => place.to_owned(),
+    };
+    let shown = |option: &str| match option.strip_prefix("header=") {
+        Some(header) => match header.split_once(':') {
+            Some((name, _)) => format!("header={name}:***"),
+            None => "header=***".to_owned(),
+        },
+        None => option.to_owned(),
+    };
+    match options.is_empty() {
+        true => place,
+        false => {
+            let options: Vec<String> = options.split('&').map(shown).collect();
+            format!("{place}?{}", options.join("&"))
+        }
     }
 }
 
@@ -199,10 +254,15 @@ fn target(place: &str) -> Result<Target, SinkConfigError> {
 #[cfg(feature = "network-sinks")]
 fn network_target(kind: &str, rest: &str) -> Result<Target, SinkConfigError> {
     match (kind, rest) {
-        ("otlp", url) if url.starts_with("http://") && url.len() > 7 => {
-            Ok(Target::Otlp(url.to_owned()))
+        ("otlp", url) => {
+            let host = ["http://", "https://"]
+                .iter()
+                .find_map(|scheme| url.strip_prefix(scheme));
+            // A password in a URL would be in the sink's name, and so in every message.
+            host.filter(|host| !host.is_empty() && !host.contains('@'))
+                .map(|_| Target::Otlp(url.to_owned()))
+                .ok_or(SinkConfigError::NoUrl)
         }
-        ("otlp", _) => Err(SinkConfigError::NoUrl),
         (_, "") => Err(SinkConfigError::NoAddress),
         (_, address) => Ok(Target::Tail(address.to_owned())),
     }
@@ -228,6 +288,8 @@ impl SinkConfig {
             format,
             on_full: OnFull::default(),
             rotation: Rotation::default(),
+            #[cfg(feature = "network-sinks")]
+            otlp: OtlpOptions::default(),
         }
     }
 
@@ -262,6 +324,9 @@ impl SinkConfig {
             "mode" => self.set_socket_option("mode", value)?,
             "owner" => self.set_socket_option("owner", value)?,
             "peers" => self.set_socket_option("peers", value)?,
+            "ca" | "certificate" | "private_key" | "server_name" | "header" | "headers_file" => {
+                return self.set_otlp(key, value);
+            }
             _ => return Err(SinkConfigError::NoOption(key.to_owned())),
         }
         match (&self.target, key) {
@@ -295,6 +360,22 @@ impl SinkConfig {
     #[cfg(not(feature = "network-sinks"))]
     fn set_socket_option(&mut self, key: &'static str, _: &str) -> Result<(), SinkConfigError> {
         Err(SinkConfigError::UnixSocketsAlone(key))
+    }
+
+    /// Sets an option that only OTLP has.
+    fn set_otlp(&mut self, key: &str, value: &str) -> Result<(), SinkConfigError> {
+        #[cfg(feature = "network-sinks")]
+        if let Target::Otlp(_) = self.target {
+            return self
+                .otlp
+                .set(key, value)
+                .map_err(|why| SinkConfigError::BadValue {
+                    key: key.to_owned(),
+                    why,
+                });
+        }
+        let _ = value;
+        Err(SinkConfigError::OtlpAlone(key.to_owned()))
     }
 
     /// Returns the name in records, metrics and messages: the target without its options.
@@ -355,96 +436,4 @@ impl fmt::Display for SinkConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrong(text: &str) -> String {
-        text.parse::<SinkConfig>().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_sink_is_read_with_its_options() {
-        assert_eq!("stdout".parse(), Ok(SinkConfig::to(Target::Stdout)));
-        let read: SinkConfig =
-            "file:/a/b:c?filter=denies&format=protobuf&on_full=drop&rotate_size=10MiB&rotate_age=24h&keep=3&gzip=true"
-                .parse()
-                .unwrap();
-        let rotation = Rotation {
-            size: Some(10 << 20),
-            age: Some(Duration::from_secs(86_400)),
-            keep: Some(3),
-            gzip: true,
-        };
-        let target = Target::File("/a/b:c".into());
-        let (filter, format, on_full) = (Filter::Denies, Format::Protobuf, OnFull::Drop);
-        assert_eq!(
-            read,
-            SinkConfig {
-                target,
-                filter,
-                format,
-                on_full,
-                rotation
-            }
-        );
-        assert_eq!(read.name(), "file:/a/b:c");
-        assert_eq!(
-            SinkConfig::to(Target::Tail("127.0.0.1:9193".into())).format,
-            Format::Protobuf
-        );
-        assert_eq!(
-            "tail:unix:/run/x".parse::<SinkConfig>().unwrap().target,
-            Target::Tail("unix:/run/x".into())
-        );
-    }
-
-    #[test]
-    fn a_tail_has_the_options_of_its_unix_socket() {
-        let text = "tail:unix:/run/x?mode=0660&on_full=drop&peers=7";
-        let sink: SinkConfig = text.parse().unwrap();
-        assert_eq!(
-            sink.target,
-            Target::Tail("unix:/run/x?mode=0660&peers=7".into())
-        );
-        assert_eq!(
-            (sink.name().as_str(), sink.on_full),
-            ("tail:unix:/run/x", OnFull::Drop)
-        );
-    }
-
-    #[test]
-    fn a_build_without_network_sinks_says_so() {
-        let error = SinkConfigError::NoNetworkSinks("otlp:http://x:1".into());
-        assert_eq!(
-            error.to_string(),
-            "this build has no network sinks, so the audit log cannot go to `otlp:http://x:1`; write `stdout` or `file:PATH`, \
-             or build with the feature `network-sinks`"
-        );
-    }
-
-    #[test]
-    fn a_bad_sink_is_reported_with_what_to_write() {
-        for (text, expected) in [
-            ("", "expected `stdout`, `file:PATH`"),
-            ("/tmp/x", "expected `stdout`, `file:PATH`"),
-            ("file:", "`file:` needs a path"),
-            ("otlp:collector:4317", "needs the URL"),
-            ("tail:", "needs an address"),
-            ("stdout?colour=red", "unknown option `colour`"),
-            (
-                "tail:127.0.0.1:1?mode=0600",
-                "`mode` is for `tail:unix:PATH` only",
-            ),
-            ("stdout?peers=1", "`peers` is for `tail:unix:PATH` only"),
-            ("stdout?keep=1", "`keep` is for files only"),
-            ("otlp:http://x:1?format=json", "`format` is for files only"),
-            ("file:x?rotate_size=0", "rotate_size: expected a size"),
-            ("file:x?rotate_size=10MB", "rotate_size: expected a size"),
-            ("file:x?rotate_age=1", "rotate_age: expected an age"),
-            ("file:x?on_full=wait", "on_full: expected `block`"),
-            ("file:x?filter=sample 1/0", "filter: "),
-        ] {
-            assert!(wrong(text).contains(expected), "{text}: {}", wrong(text));
-        }
-    }
-}
+mod tests;

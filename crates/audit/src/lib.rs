@@ -20,7 +20,7 @@
 //!   [`Writers::finish_blocking`](writers::Writers::finish_blocking) ends the audit log, and
 //!   records go to files and to standard output.
 //! - `tokio` adds the waits of async code: for room, for the disk, for the end.
-//! - `network-sinks` adds OTLP and the `tail` with its gRPC service.
+//! - `network-sinks` adds OTLP, with TLS, and the `tail` with its gRPC service.
 //!
 //! [`config`] describes the sinks, [`redact`] what is left out, and [`start`] puts everything
 //! together. [`customs_record`] says what a record is and how it is read back.

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub use file::FileSink;
 pub(super) use file::append;
 #[cfg(feature = "network-sinks")]
-pub use otlp::OtlpSink;
+pub use otlp::{CollectorUrlError, CredentialsError, OtlpSink};
 use stdout::Stdout;
 #[cfg(feature = "network-sinks")]
 pub use tail::TailSink;
@@ -134,7 +134,18 @@ pub enum SinkOpenError {
         /// The URL.
         url: String,
         /// What is wrong with it.
-        problem: String,
+        #[source]
+        problem: CollectorUrlError,
+    },
+    /// The files of a sink's TLS or headers cannot be used.
+    #[cfg(feature = "network-sinks")]
+    #[error("cannot send the audit log to `{url}`: {problem}")]
+    OtlpCredentials {
+        /// The URL.
+        url: String,
+        /// What is wrong with a file, and what to do.
+        #[source]
+        problem: CredentialsError,
     },
 }
 
@@ -165,7 +176,7 @@ pub(crate) fn open(config: &SinkConfig, reopen: Reopen) -> Result<Opened, SinkOp
         Target::File(path) => Box::new(FileSink::open(config, path, reopen)?),
         Target::Stdout => Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?),
         #[cfg(feature = "network-sinks")]
-        Target::Otlp(url) => Box::new(OtlpSink::open(config.name(), url)?),
+        Target::Otlp(url) => Box::new(OtlpSink::open(config.name(), url, &config.otlp)?),
         #[cfg(feature = "network-sinks")]
         Target::Tail(address) => {
             let ring = Arc::new(Ring::default());

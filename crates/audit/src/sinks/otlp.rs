@@ -10,7 +10,11 @@
 //!   them.
 //! - No call waits long: an export that takes longer continues in the next call, up to its
 //!   deadline.
+//! - A file of its [`credentials`] that changed is in use at the next export, over a new
+//!   [`connection`]. One that cannot be used leaves the last good one in use.
 
+mod connection;
+mod credentials;
 mod line;
 
 use std::future::Future;
@@ -27,12 +31,18 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use tokio::runtime::{self, Runtime};
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
 
 use super::{Sink, SinkOpenError};
+use crate::config::otlp::OtlpOptions;
+pub use connection::CollectorUrlError;
+use connection::{Collector, Connection};
+use credentials::Credentials;
+pub use credentials::CredentialsError;
+use customs_engine::time::UnixNanos;
 use customs_record::clock::now;
 use customs_record::fields::OTLP_ATTRIBUTES;
 use line::Line;
@@ -44,7 +54,8 @@ const MAX_LINES: usize = 512;
 /// everything else, an export then stays well below the 4 MiB that collectors accept.
 const MAX_BYTES: usize = 1 << 20;
 
-/// How long the collector may take to acknowledge an export.
+/// How long the collector may take to acknowledge an export, and how long connecting to it may
+/// take, TLS included.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long one call of `write` waits for the acknowledgement.
@@ -53,7 +64,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A collector.
 pub struct OtlpSink {
     name: String,
-    endpoint: Endpoint,
+    collector: Collector,
+    credentials: Credentials,
     /// Created at the first write, on the writer's own thread. `None` after an export that did not
     /// end in time.
     connection: Option<Connection>,
@@ -63,53 +75,49 @@ pub struct OtlpSink {
 
 type Exporting = Pin<Box<dyn Future<Output = io::Result<ExportLogsServiceResponse>> + Send>>;
 
-/// A client, and the runtime that drives it during a wait.
-struct Connection {
-    client: LogsServiceClient<Channel>,
-    /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
-}
-
 impl OtlpSink {
-    /// Parses the URL. It does not connect: a collector that is down is not an error of the start.
+    /// Parses the URL and reads the files. It does not connect: a collector that is down is not an
+    /// error of the start.
     ///
     /// # Errors
-    /// If the URL is invalid.
-    pub fn open(name: String, url: &str) -> Result<OtlpSink, SinkOpenError> {
-        let bad = |why: &dyn std::fmt::Display| SinkOpenError::Otlp {
+    /// If the URL is invalid, or a file cannot be used.
+    pub fn open(name: String, url: &str, options: &OtlpOptions) -> Result<OtlpSink, SinkOpenError> {
+        let collector = Collector::parse(url, options.server_name.as_deref());
+        let collector = collector.map_err(|problem| SinkOpenError::Otlp {
             url: url.to_owned(),
-            problem: why.to_string(),
-        };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|why| bad(&why))?;
-        if endpoint.uri().host().unwrap_or_default().is_empty() {
-            return Err(bad(&"it names no host"));
-        }
-        let endpoint = endpoint
-            .connect_timeout(DEADLINE)
-            .user_agent(concat!("customs/", env!("CARGO_PKG_VERSION")));
-        let endpoint = endpoint.map_err(|why| bad(&why))?;
+            problem,
+        })?;
+        let credentials = Credentials::open(options, url);
+        let credentials = credentials.map_err(|problem| SinkOpenError::OtlpCredentials {
+            url: url.to_owned(),
+            problem,
+        })?;
         Ok(OtlpSink {
             name,
-            endpoint,
+            collector,
+            credentials,
             connection: None,
             under_way: None,
         })
     }
 
+    /// Looks at the files of the credentials. What they no longer hold is not shown again.
+    fn refresh(&mut self) {
+        if self.under_way.is_none() && self.credentials.refresh(&self.name) {
+            self.connection = None;
+        }
+    }
+
     /// Waits a while for the export that is under way.
     fn wait(&mut self) -> io::Result<usize> {
-        let Some(Connection {
-            runtime: Some(runtime),
-            ..
-        }) = &self.connection
-        else {
+        let Some(connection) = &self.connection else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let Some((exporting, bytes)) = &mut self.under_way else {
             return Ok(0);
         };
         let bytes = *bytes;
-        let Ok(ended) = runtime.block_on(async { timeout(PATIENCE, exporting).await }) else {
+        let Ok(ended) = connection.run(async { timeout(PATIENCE, exporting).await })? else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         self.under_way = None;
@@ -119,6 +127,7 @@ impl OtlpSink {
                 Ok(bytes)
             }
             Err(problem) => {
+                let problem = self.described(problem);
                 if problem.kind() == io::ErrorKind::TimedOut {
                     // A peer that is silent for so long may be gone without closing; the next try
                     // uses a new connection.
@@ -127,6 +136,20 @@ impl OtlpSink {
                 Err(problem)
             }
         }
+    }
+
+    /// Adds to a failure what else is known about it: why the connection ended, and a file that
+    /// could not be used.
+    fn described(&self, problem: io::Error) -> io::Error {
+        let mut text = problem.to_string();
+        let ended = self.connection.as_ref().and_then(Connection::failure);
+        if let Some(why) = ended.filter(|why| !text.contains(why)) {
+            text = format!("{text}: {why}");
+        }
+        if let Some(refused) = self.credentials.refused() {
+            text = format!("{text}; the last good files are in use, because {refused}");
+        }
+        io::Error::new(problem.kind(), text)
     }
 
     /// Logs the records of an export that the collector rejected. They are not sent again: it would
@@ -158,7 +181,14 @@ impl Sink for OtlpSink {
         &self.name
     }
 
+    /// It has no file to rotate, but this is called also while there is nothing to write.
+    fn rotate_if_due(&mut self, _now: UnixNanos) -> io::Result<bool> {
+        self.refresh();
+        Ok(false)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.refresh();
         if self.under_way.is_none() {
             let lines = lines(bytes);
             let taken = lines.iter().map(|line| line.len() + 1).sum();
@@ -169,15 +199,14 @@ impl Sink for OtlpSink {
                 ));
             }
             if self.connection.is_none() {
-                self.connection = Some(Connection::new(&self.endpoint)?);
+                let tls = self.credentials.tls();
+                self.connection = Some(Connection::new(&self.collector, tls)?);
             }
             let Some(connection) = &self.connection else {
                 return Err(io::ErrorKind::NotConnected.into());
             };
-            self.under_way = Some((
-                Box::pin(export(connection.client.clone(), request(&lines))),
-                taken,
-            ));
+            let (client, headers) = (connection.client.clone(), self.credentials.headers());
+            self.under_way = Some((Box::pin(export(client, headers, request(&lines))), taken));
         }
         self.wait()
     }
@@ -194,42 +223,23 @@ impl Drop for OtlpSink {
     }
 }
 
-impl Connection {
-    fn new(endpoint: &Endpoint) -> io::Result<Connection> {
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let client = {
-            let _inside = runtime.enter();
-            LogsServiceClient::new(endpoint.connect_lazy())
-        };
-        Ok(Connection {
-            client,
-            runtime: Some(runtime),
-        })
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // Resolving a name must not delay the end.
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// Exports within the deadline. The connection is idle between two exports, so the collector may
 /// have closed it in the meantime. That shows at the first use, which is therefore retried once.
 async fn export(
     mut client: LogsServiceClient<Channel>,
+    headers: MetadataMap,
     request: ExportLogsServiceRequest,
 ) -> io::Result<ExportLogsServiceResponse> {
+    let call = |request| {
+        let mut call = Request::new(request);
+        call.metadata_mut().clone_from(&headers);
+        call
+    };
     let both = async {
-        match client.export(request.clone()).await {
+        match client.export(call(request.clone())).await {
             // A status with a source is a failure of the transport, not of the collector.
             Err(status) if std::error::Error::source(&status).is_some() => {
-                client.export(request).await
+                client.export(call(request)).await
             }
             answer => answer,
         }
@@ -262,7 +272,10 @@ fn describe(status: &Status) -> String {
     );
     let mut why = std::error::Error::source(status);
     while let Some(cause) = why {
-        text = format!("{text}: {cause}");
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
         why = cause.source();
     }
     text

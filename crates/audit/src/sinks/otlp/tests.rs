@@ -1,6 +1,8 @@
 //! Tests of the OTLP sink: lines as log records, and a collector that is slow, unreachable or
 //! failing.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -10,8 +12,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
     LogsService, LogsServiceServer,
 };
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
+use tonic::Response;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response};
 
 use super::*;
 
@@ -35,6 +38,8 @@ struct Collector {
 
 struct State {
     bodies: Mutex<Vec<String>>,
+    /// The headers of the last export.
+    headers: Mutex<MetadataMap>,
     exports: Mutex<usize>,
     way: Mutex<Way>,
 }
@@ -48,6 +53,7 @@ impl LogsService for Logs {
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         *self.0.exports.lock().unwrap() += 1;
+        *self.0.headers.lock().unwrap() = request.metadata().clone();
         let way = *self.0.way.lock().unwrap();
         let mut response = ExportLogsServiceResponse::default();
         match way {
@@ -77,11 +83,11 @@ impl LogsService for Logs {
 
 impl Collector {
     fn start() -> Collector {
-        let (bodies, exports, way) = (Mutex::default(), Mutex::default(), Mutex::new(Way::Take));
         let state = Arc::new(State {
-            bodies,
-            exports,
-            way,
+            bodies: Mutex::default(),
+            headers: Mutex::default(),
+            exports: Mutex::default(),
+            way: Mutex::new(Way::Take),
         });
         let mut collector = Collector {
             runtime: None,
@@ -132,12 +138,24 @@ impl Collector {
         self.state.bodies.lock().unwrap().clone()
     }
 
+    /// The text of a header of the last export; empty if there was none.
+    fn header(&self, name: &str) -> String {
+        let headers = self.state.headers.lock().unwrap();
+        let value = headers.get(name).map(|value| value.to_str().unwrap());
+        value.unwrap_or_default().to_owned()
+    }
+
     fn exports(&self) -> usize {
         *self.state.exports.lock().unwrap()
     }
 
     fn sink(&self) -> OtlpSink {
-        OtlpSink::open("otlp:test".into(), &format!("http://{}", self.address)).unwrap()
+        self.sink_with(&OtlpOptions::default())
+    }
+
+    fn sink_with(&self, options: &OtlpOptions) -> OtlpSink {
+        let url = format!("http://{}", self.address);
+        OtlpSink::open("otlp:test".into(), &url, options).unwrap()
     }
 }
 
@@ -358,7 +376,7 @@ fn rejected_records_are_not_sent_again() {
 #[test]
 fn a_url_that_cannot_be_used_is_reported_with_what_to_write() {
     for url in ["http://", "http://a b", "/x"] {
-        let problem = OtlpSink::open("otlp".into(), url)
+        let problem = OtlpSink::open("otlp".into(), url, &OtlpOptions::default())
             .err()
             .unwrap()
             .to_string();
