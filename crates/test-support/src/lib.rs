@@ -56,6 +56,8 @@ pub mod rig;
 pub mod server;
 #[cfg(feature = "rig")]
 pub mod tls;
+#[cfg(feature = "tls-files")]
+pub mod tls_files;
 #[cfg(feature = "rig")]
 pub mod tools;
 

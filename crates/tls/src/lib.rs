@@ -8,8 +8,10 @@
 //! - Files may change at any time, so a refused change leaves what is in use as it is.
 //! - No message shows what a file holds: it may be a key.
 //!
-//! [`files`] reads a file, [`pem`] says what it holds, and [`client`] makes of it what a client
-//! needs.
+//! [`files`] reads a file, [`pem`] says what it holds, and [`certificate`] what a certificate says
+//! about itself. [`client`] makes of them what a client needs, [`server`] what a server needs, with
+//! the list of clients that it accepts: [`client_ids`], compared with the [`spiffe_id`] that each
+//! client proves.
 
 #![cfg_attr(
     test,
@@ -22,6 +24,11 @@
     )
 )]
 
+pub mod certificate;
 pub mod client;
+pub mod client_ids;
+mod client_verifier;
 pub mod files;
 pub mod pem;
+pub mod server;
+pub mod spiffe_id;
