@@ -25,7 +25,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_extauthz::attributes::borrowed;
 use customs_extauthz::response;
-use customs_extauthz::{Checks, Deadline};
+use customs_extauthz::{Checks, Deadline, PeerIdentity};
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile};
 use customs_policy::store;
@@ -78,6 +78,7 @@ fn occasion() -> Occasion<'static> {
         decision_id,
         decision_number: 1,
         recorded_headers: &[],
+        peer_identity: "",
     }
 }
 
@@ -170,7 +171,11 @@ fn answers(criterion: &mut Criterion) {
     group.bench_function("answer", |b| {
         b.iter(|| {
             let answer = runtime
-                .block_on(checks.answer(black_box(CHECK), Deadline::default()))
+                .block_on(checks.answer(
+                    black_box(CHECK),
+                    Deadline::default(),
+                    &PeerIdentity::default(),
+                ))
                 .unwrap();
             let (response, pending) = answer.expect("there is no deadline");
             checks.sent(pending);

@@ -26,6 +26,8 @@ mod settings_text;
 mod shutdown;
 mod status;
 mod tail_listeners;
+mod tls_addresses;
+mod tls_settings;
 
 use cli::{Cli, Command, ServeArgs};
 use customs_policy::printable;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::decision_log::AuditedDecisionLog;
 use super::settings::Resolved;
+use super::tls_addresses::{ADMIN, LISTEN, TlsAddresses};
 use customs_net::{ConnectionSlots, Port, SlotLimits};
 use refusals::{PortKind, PortRefusals};
 
@@ -33,8 +34,8 @@ impl Ports {
     pub(super) fn new(
         settings: &Resolved,
         log: &AuditedDecisionLog,
-        has_admin: bool,
-        tails: usize,
+        tls: &TlsAddresses,
+        (has_admin, tails): (bool, usize),
     ) -> Ports {
         let threads = settings.threads.get();
         let limits = settings.slots.fit(threads, has_admin, tails);
@@ -43,8 +44,8 @@ impl Ports {
             Port::new(ConnectionSlots::new(limits), FIRST_BYTE_TIMEOUT, observer)
         };
         let ports = Ports {
-            checks: port(limits.checks, PortKind::Checks),
-            admin: port(limits.admin, PortKind::Admin),
+            checks: port(limits.checks, PortKind::Checks).with_tls(tls.config(LISTEN)),
+            admin: port(limits.admin, PortKind::Admin).with_tls(tls.config(ADMIN)),
             tails: (0..tails)
                 .map(|_| port(limits.tail, PortKind::Tail))
                 .collect(),

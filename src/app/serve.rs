@@ -34,6 +34,7 @@ use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
 use super::tail_listeners::{self, Tails};
+use super::tls_addresses::{Certificates, TlsAddresses, TlsReload};
 use crate::ops::admin::{self, AdminLimits, AdminState};
 use crate::ops::health::{self, HealthHandle};
 use crate::ops::metrics::Metrics;
@@ -48,7 +49,7 @@ use customs_net::{Reserved, Workers};
 use customs_policy::store;
 use customs_record::clock::now;
 use customs_record::{Entry, StartEntry, StopEntry};
-use customs_sources::{ReloadOptions, Reloader, SettingsFile};
+use customs_sources::{ReloadOptions, Reloader, SettingsFile, Trigger};
 
 /// How long the tasks that do not answer checks may take to end.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -84,6 +85,18 @@ pub(super) async fn serve(
     // Addresses come first: if one of them cannot be bound, nothing has been written yet.
     let addresses = Addresses::bind(&settings).await?;
     let bound = tail_listeners::bind(&settings.audit.sinks).await?;
+    let resolved = settings.clone();
+    let opened = shutdown::unless_ended(&mut termination, move || TlsAddresses::open(&resolved));
+    let tls = match opened.await? {
+        Ok(opened) => opened?,
+        Err(signal) => {
+            tracing::info!(
+                signal = signal.as_str(),
+                "ended before the certificates were read"
+            );
+            return Ok(());
+        }
+    };
     let audit_log = settings.audit.clone();
     // Opening a file may hang forever on a broken file system.
     let AuditLog {
@@ -106,9 +119,20 @@ pub(super) async fn serve(
         metrics: metrics(&settings),
         refusals: Arc::default(),
     };
-    let ports = Ports::new(&settings, &log, addresses.admin.is_some(), tails.len());
+    let ports = Ports::new(
+        &settings,
+        &log,
+        &tls,
+        (addresses.admin.is_some(), tails.len()),
+    );
     let mut record = (writers, bound.serve(&tails, &ports)?);
-    let started = Running::start(&settings, file, log, (hangups, reopen), (addresses, ports));
+    let started = Running::start(
+        &settings,
+        file,
+        log,
+        (hangups, reopen),
+        (addresses, ports, tls),
+    );
     let served = match started.await {
         Ok(running) => {
             running
@@ -150,7 +174,7 @@ impl Running {
         file: Option<SettingsFile>,
         log: AuditedDecisionLog,
         hangups: (Signal, Reopen),
-        (Addresses { listeners, admin }, ports): (Addresses, Ports),
+        (Addresses { listeners, admin }, ports, tls): (Addresses, Ports, TlsAddresses),
     ) -> Result<Running, ServeError> {
         watch_audit(&log);
         log.recorder.record(started(&listeners, settings)).await;
@@ -163,7 +187,10 @@ impl Running {
         );
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
         let reloader = reloader(settings, file, publisher, &log, changes);
-        let overview = overview(&reloader, &log);
+        let overview = overview(&reloader, &log, tls.certificates());
+        let certificates = tls.certificates();
+        log.metrics
+            .watch_certificates(move || certificates.readings());
         let (health, health_service) = health::service().await;
         health.set_ready(overview.is_ready()).await;
         let stop_checks = CancellationToken::new();
@@ -210,9 +237,16 @@ impl Running {
             "the record of refusals",
             done(record_refusals(log.clone(), stop.clone())),
         );
+        let reloads = tls.reloads(settings);
+        let mut triggers: Vec<Trigger> = reloads.iter().map(TlsReload::trigger).collect();
+        triggers.push(reloader.trigger());
+        for reload in reloads {
+            let name = "the reload of certificates";
+            others.spawn(name, done(reload.run(stop.clone())));
+        }
         others.spawn(
             "the policy reload",
-            done(reload_until(reloader, hangups, stop.clone())),
+            done(reload_until(reloader, triggers, hangups, stop.clone())),
         );
         if let Some(listener) = admin {
             let report = overview.clone();
@@ -385,25 +419,26 @@ fn reloader(
     })
 }
 
-fn overview(reloader: &Reloader, log: &AuditedDecisionLog) -> Overview {
+fn overview(reloader: &Reloader, log: &AuditedDecisionLog, certificates: Certificates) -> Overview {
     let recorder = log.recorder.clone();
     Overview {
         files: reloader.status(),
         draining: Arc::new(AtomicBool::new(false)),
         recorder,
+        certificates,
     }
 }
 
 /// Reloads on change and at SIGHUP, which also reopens the files of the audit log, until stopped.
 async fn reload_until(
     reloader: Reloader,
+    triggers: Vec<Trigger>,
     (hangups, reopen): (Signal, Reopen),
     stop: CancellationToken,
 ) {
-    let trigger = reloader.trigger();
     tokio::select! {
         () = reloader.run(stop) => {}
-        () = shutdown::reload_at_hangup(hangups, trigger, reopen) => {}
+        () = shutdown::reload_at_hangup(hangups, &triggers, reopen) => {}
     }
 }
 

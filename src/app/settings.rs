@@ -31,6 +31,7 @@ pub(crate) use resolve::Resolved;
 
 use super::audit_settings::{AuditDurability, AuditLogSettings};
 use super::policy_paths::PolicyPath;
+use super::tls_settings::TlsSettings;
 use Written::{FileOnly, Flag};
 use customs_extauthz::response::metadata;
 use declare::settings;
@@ -77,9 +78,17 @@ settings! {
     /// (`with_request_body`), they must fit.
     max_message_size: String = "4MiB".into(), Flag("SIZE"), Restart;
 
-    /// The address for operators (health, status, metrics): `HOST:PORT`, or `off`. It is not
-    /// protected: keep it private.
+    /// The certificate of the TCP addresses of `listen`, and the clients that they accept; without
+    /// it they are plain text. A change of the files takes effect without a restart. A unix socket
+    /// stays plain: its file and `peers` say who may connect.
+    tls: Option<TlsSettings> = None, Flag("certificate=FILE,private_key=FILE[,client_ca=FILE][,client_ids=ID..]"), Restart;
+
+    /// The address for operators (health, status, metrics): `HOST:PORT`, or `off`. Without
+    /// `admin_tls` it is not protected: keep it private.
     admin: String = "127.0.0.1:9192".into(), Flag("ADDR"), Restart;
+
+    /// The certificate of the address of `admin`, and the clients that it accepts, as in `tls`.
+    admin_tls: Option<TlsSettings> = None, Flag("certificate=FILE,private_key=FILE[,client_ca=FILE][,client_ids=ID..]"), Restart;
 
     /// The number of connections that the address for operators may have at once, and each address
     /// of a `tail:` sink, 1 to 100,000. One peer may have the same share of them as of

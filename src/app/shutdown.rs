@@ -1,5 +1,5 @@
-//! The signals of the process: SIGTERM and SIGINT end it; SIGHUP reads policies and settings now
-//! and reopens the files of the audit log.
+//! The signals of the process: SIGTERM and SIGINT end it; SIGHUP reads policies, settings and
+//! certificates now and reopens the files of the audit log.
 
 use std::{io, thread};
 
@@ -88,13 +88,13 @@ pub(super) fn hangups() -> io::Result<Signal> {
 }
 
 /// Reloads at every SIGHUP and never returns.
-pub(super) async fn reload_at_hangup(mut hangups: Signal, trigger: Trigger, reopen: Reopen) {
+pub(super) async fn reload_at_hangup(mut hangups: Signal, triggers: &[Trigger], reopen: Reopen) {
     while hangups.recv().await.is_some() {
         tracing::info!(
-            "SIGHUP: reading the policies and the settings file now, reopening the files of the audit log"
+            "SIGHUP: reading policies, the settings file and certificates now, reopening the files of the audit log"
         );
         reopen.request();
-        trigger.reload_now();
+        triggers.iter().for_each(Trigger::reload_now);
     }
 }
 

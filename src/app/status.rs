@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 use super::opening;
+use super::tls_addresses::Certificates;
 use crate::ops::admin::{
-    LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, timestamp,
+    LastProblem, ProblemReport, ReloadsReport, SinkReport, SourceReport, StatusReport, TlsReport,
+    timestamp,
 };
 use crate::ops::metrics::Metrics;
 use customs_audit::recorder::{Reading, Recorder};
@@ -27,6 +29,8 @@ pub(super) struct Overview {
     pub draining: Arc<AtomicBool>,
     /// The sinks of the audit log.
     pub recorder: Recorder,
+    /// The certificates of the addresses with TLS.
+    pub certificates: Certificates,
 }
 
 impl Overview {
@@ -82,6 +86,12 @@ impl Overview {
             sources: files.sources.iter().map(source).collect(),
             file_events: files.file_events,
             audit,
+            tls: self
+                .certificates
+                .readings()
+                .into_iter()
+                .map(TlsReport::from)
+                .collect(),
             rules: files.counts.into(),
             warnings: files.warnings.iter().map(ProblemReport::from).collect(),
             last_problem: problem.and_then(|p| {

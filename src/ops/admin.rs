@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use connection::AdminLimits;
 pub use report::{
     LastProblem, ProblemReport, ReloadsReport, RulesReport, SinkReport, SourceReport, StatusReport,
-    timestamp,
+    TlsReport, timestamp,
 };
 
 use super::exposition::Exposition;

@@ -5,6 +5,7 @@
 //! costs a few additions, because the counter of each combination is looked up once and then kept.
 //! Grants that expire are labelled with their rules, for the hundred that expire first.
 
+mod certificates;
 mod scraped;
 mod sinks;
 
@@ -19,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::certificates::CertificatesReading;
 use super::exposition::Exposition;
 use customs_audit::recorder::Reading;
 use customs_engine::effect::Effect;
@@ -62,6 +64,9 @@ pub const NAMES: &[&str] = &[
     "customs_audit_queue_bytes",
     "customs_audit_healthy",
     "customs_audit_withholding",
+    "customs_tls_certificate_not_after_timestamp_seconds",
+    "customs_tls_files_refused",
+    "customs_tls_reloads_total",
     "customs_questions_total",
     "customs_build_info",
 ];
@@ -421,6 +426,14 @@ impl Metrics {
         read: impl Fn() -> Vec<(&'static str, usize)> + Send + Sync + 'static,
     ) {
         self.scraped.connections.get_or_init(|| Box::new(read));
+    }
+
+    /// Sets the source of the metrics about certificates. Only the first call has an effect.
+    pub fn watch_certificates(
+        &self,
+        read: impl Fn() -> Vec<CertificatesReading> + Send + Sync + 'static,
+    ) {
+        self.scraped.certificates.get_or_init(|| Box::new(read));
     }
 
     /// Returns all metrics as text in this format. `now` is the wall clock, for the age of the

@@ -5,10 +5,12 @@
 //! another edge.
 //!
 //! [`health`] serves Envoy and Kubernetes over gRPC, [`admin`] serves people and Kubernetes over
-//! HTTP, [`questions`] answers operators, [`metrics`] serves Prometheus, [`refusals`] counts
-//! connections and requests that were not checks, and [`telemetry`] sets up the log.
+//! HTTP, [`questions`] answers operators, [`metrics`] serves Prometheus, [`certificates`] watches
+//! over those of the addresses, [`refusals`] counts connections and requests that were not checks,
+//! and [`telemetry`] sets up the log.
 
 pub mod admin;
+pub mod certificates;
 pub mod exposition;
 pub mod health;
 pub mod metrics;

@@ -17,7 +17,7 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("analysis", &["engine", "policy"]),
     ("record", &["engine", "policy"]),
     ("tls", &[]),
-    ("net", &[]),
+    ("net", &["tls"]),
     ("audit", &["engine", "record", "tls"]),
     ("extauthz", &["engine", "net", "policy", "record"]),
     ("sources", &["analysis", "engine", "policy", "record"]),

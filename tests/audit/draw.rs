@@ -189,6 +189,7 @@ impl Drawn {
             traceparent: self.text(),
             stream_id: self.text(),
             caller_gone: self.flag(),
+            peer_identity: self.text(),
             optional: self.maybe(Drawn::optional).map(Arc::new),
         }
     }

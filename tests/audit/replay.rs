@@ -36,6 +36,7 @@ impl Case {
             decision_id: "019ab2c4-7f10-7c1e-9a55-0d6c5f1b2a34",
             decision_number: 1,
             recorded_headers,
+            peer_identity: "",
         };
         DecisionRecord::of(&attributes, &request, &decision, &self.snapshot, occasion)
     }

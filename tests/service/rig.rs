@@ -15,7 +15,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_extauthz::Services;
 use customs_extauthz::response::Options;
 use customs_extauthz::{Checks, Commit, DecisionLog};
-use customs_net::{Address, ConnectionLimits, ConnectionPeer, ConnectionSlots};
+use customs_net::{Address, ConnectionLimits, ConnectionPeer, ConnectionSlots, HandshakeRefusal};
 use customs_net::{Port, PortObserver, PortRefusal, SlotLimits, Workers};
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
@@ -50,6 +50,15 @@ pub(crate) struct PortRefusals(Mutex<Vec<PortRefusal>>);
 impl PortObserver for PortRefusals {
     fn refused(&self, _peer: &ConnectionPeer, refusal: PortRefusal) {
         self.0.lock().unwrap().push(refusal);
+    }
+
+    fn handshake_refused(
+        &self,
+        _peer: &ConnectionPeer,
+        refusal: HandshakeRefusal,
+        _example: &dyn Display,
+    ) {
+        panic!("{refusal:?} on a port without TLS");
     }
 }
 

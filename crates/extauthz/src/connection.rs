@@ -18,7 +18,7 @@ use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 use super::router::CheckRouter;
-use super::service::DecisionLog;
+use super::service::{DecisionLog, PeerIdentity};
 use customs_net::{PrefaceGuard, ServerConnection, ServerStream, TransportGuard};
 use customs_record::{PeerAddress, RefusalCause};
 
@@ -29,11 +29,15 @@ pub(crate) async fn serve<L: DecisionLog>(
     shutdown: CancellationToken,
 ) {
     let ServerConnection {
-        stream, peer, slot, ..
+        stream,
+        peer,
+        slot,
+        peer_id,
+        ..
     } = connection;
     let peer = peer.ip().map_or(PeerAddress::Unix, PeerAddress::Ip);
     // Each connection has a router of its own, so checks on two threads share no counter.
-    let router = Arc::new(router.of(peer, slot));
+    let router = Arc::new(router.of(peer, PeerIdentity(peer_id), slot));
     let over = serve_http2(stream, router.clone(), shutdown).await;
     if let Err(problem) = over {
         match cut(&problem) {

@@ -30,7 +30,7 @@ mod service;
 mod unary;
 
 pub use server::{GrpcService, ReflectionError, Services};
-pub use service::{Checks, Commit, Deadline, DecisionLog, Pending};
+pub use service::{Checks, Commit, Deadline, DecisionLog, PeerIdentity, Pending};
 
 /// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from
 /// JSON.

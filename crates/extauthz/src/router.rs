@@ -23,7 +23,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::service::{Checks, Deadline, DecisionLog, Pending, late};
+use super::service::{Checks, Deadline, DecisionLog, PeerIdentity, Pending, late};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
 use customs_net::ConnectionLimits;
 use customs_net::{ConnectionObserver, ConnectionRefusal, SlotHandle};
@@ -73,6 +73,7 @@ pub(crate) struct CheckRouter<L> {
     routes: Routes,
     limits: ConnectionLimits,
     peer: PeerAddress,
+    identity: PeerIdentity,
     /// What whole calls prove the connection by; `None` before there is a connection.
     slot: Option<SlotHandle>,
 }
@@ -84,6 +85,7 @@ impl<L> Clone for CheckRouter<L> {
             routes,
             limits,
             peer,
+            identity,
             slot,
         } = self;
         CheckRouter {
@@ -91,6 +93,7 @@ impl<L> Clone for CheckRouter<L> {
             routes: routes.clone(),
             limits: *limits,
             peer: *peer,
+            identity: identity.clone(),
             slot: slot.clone(),
         }
     }
@@ -104,14 +107,19 @@ impl<L: DecisionLog> CheckRouter<L> {
             routes,
             limits,
             peer: PeerAddress::Other,
+            identity: PeerIdentity::default(),
             slot: None,
         }
     }
 
     /// Returns the same router for a connection of this peer.
-    pub(crate) fn of(self, peer: PeerAddress, slot: SlotHandle) -> Self {
-        let slot = Some(slot);
-        CheckRouter { peer, slot, ..self }
+    pub(crate) fn of(self, peer: PeerAddress, identity: PeerIdentity, slot: SlotHandle) -> Self {
+        CheckRouter {
+            peer,
+            identity,
+            slot: Some(slot),
+            ..self
+        }
     }
 
     /// Notes a whole call, so that the connection does not give way to a new one.
@@ -228,27 +236,29 @@ impl<L: DecisionLog> CheckRouter<L> {
         let body = unary::read(body, self.limits.message_size).await?;
         unread.0 = None;
         let unusual = match body {
-            UnaryBody::Message(message) => match self.checks.answer(&message, deadline).await {
-                Ok(Some((framed, pending))) => {
-                    self.prove();
-                    let settling = Settling {
-                        router: self.clone(),
-                        pending: Some(pending),
-                    };
-                    return Ok(unary::response(framed, settling).map(Either::Left));
+            UnaryBody::Message(message) => {
+                match self.checks.answer(&message, deadline, &self.identity).await {
+                    Ok(Some((framed, pending))) => {
+                        self.prove();
+                        let settling = Settling {
+                            router: self.clone(),
+                            pending: Some(pending),
+                        };
+                        return Ok(unary::response(framed, settling).map(Either::Left));
+                    }
+                    Ok(None) => return Ok(late().into_http().map(Either::Right)),
+                    // The general implementation says what is wrong with the bytes.
+                    Err(malformed) => {
+                        self.refuse(
+                            RefusalCause::MessageMalformed,
+                            &format_args!("{} bytes: {malformed}", message.len()),
+                        );
+                        Body::new(Full::new(unary::framed(message.len(), |out| {
+                            out.extend_from_slice(&message)
+                        })))
+                    }
                 }
-                Ok(None) => return Ok(late().into_http().map(Either::Right)),
-                // The general implementation says what is wrong with the bytes.
-                Err(malformed) => {
-                    self.refuse(
-                        RefusalCause::MessageMalformed,
-                        &format_args!("{} bytes: {malformed}", message.len()),
-                    );
-                    Body::new(Full::new(unary::framed(message.len(), |out| {
-                        out.extend_from_slice(&message)
-                    })))
-                }
-            },
+            }
             UnaryBody::Unusual(unusual, body) => {
                 self.refuse(unusual.cause(), &unusual);
                 match self.refusal(unusual) {
@@ -258,6 +268,7 @@ impl<L: DecisionLog> CheckRouter<L> {
             }
         };
         head.extensions.insert(deadline);
+        head.extensions.insert(self.identity.clone());
         Ok(self.route(Request::from_parts(head, unusual)).await)
     }
 

@@ -99,6 +99,16 @@ impl Deadline {
     }
 }
 
+/// Who sends checks, as its connection proves; `None` if it proves nothing. Clones share the text.
+#[derive(Clone, Debug, Default)]
+pub struct PeerIdentity(pub Option<Arc<str>>);
+
+impl PeerIdentity {
+    fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
 /// What is still to be recorded about a decision whose answer has not been sent yet.
 #[derive(Debug)]
 #[must_use]
@@ -150,9 +160,10 @@ impl<L: DecisionLog> Checks<L> {
         &self,
         message: &[u8],
         deadline: Deadline,
+        peer: &PeerIdentity,
     ) -> Result<Option<(Bytes, Pending<L::Reservation>)>, DecodeError> {
         let _in_flight = self.log.begin();
-        Ok(match self.decide_message(message)? {
+        Ok(match self.decide_message(message, peer)? {
             Some(decided) => self.conclude(decided, deadline).await,
             None => Some((response::build_internal_error(), Pending::Counted)),
         })
@@ -165,8 +176,12 @@ impl<L: DecisionLog> Checks<L> {
 
     /// Decides a check in its own bytes. If that panics, the decision is a denial, whose record has
     /// the inputs if they can be read. `None` if not even that can be recorded.
-    fn decide_message(&self, message: &[u8]) -> Result<Option<Decided>, DecodeError> {
-        let mut begun = Begun::new();
+    fn decide_message(
+        &self,
+        message: &[u8],
+        peer: &PeerIdentity,
+    ) -> Result<Option<Decided>, DecodeError> {
+        let mut begun = Begun::new(peer);
         let decided = catch(|| {
             let mut decide =
                 |check: &borrowed::Check<'_>| self.decide(&check.attributes(), &mut begun);
@@ -184,7 +199,7 @@ impl<L: DecisionLog> Checks<L> {
         }
     }
 
-    fn decide(&self, attributes: &Attributes<'_>, begun: &mut Begun) -> Decided {
+    fn decide(&self, attributes: &Attributes<'_>, begun: &mut Begun<'_>) -> Decided {
         let snapshot = self.reader.snapshot();
         let request = attributes.normalise(snapshot.settings());
         let decision = snapshot.decide(&request, begun.time);
@@ -192,7 +207,7 @@ impl<L: DecisionLog> Checks<L> {
     }
 
     /// Returns the denial of a check that could not be decided.
-    fn fail_to_decide(&self, message: &[u8], mut begun: Begun) -> Option<Decided> {
+    fn fail_to_decide(&self, message: &[u8], mut begun: Begun<'_>) -> Option<Decided> {
         self.log.count_panic();
         let mut deny = |attributes: &Attributes<'_>| {
             let snapshot = self.reader.snapshot();
@@ -219,7 +234,7 @@ impl<L: DecisionLog> Checks<L> {
         request: &EngineRequest<'_>,
         decision: Decision,
         snapshot: &Snapshot,
-        begun: &mut Begun,
+        begun: &mut Begun<'_>,
     ) -> Decided {
         let micros = begun.started.elapsed().as_micros();
         let number = *begun.number.get_or_insert_with(|| self.log.next_number());
@@ -230,6 +245,7 @@ impl<L: DecisionLog> Checks<L> {
             decision_id: self.ids.of(number, begun.time).encode_lower(&mut id),
             decision_number: number,
             recorded_headers: &self.recorded_headers,
+            peer_identity: begun.peer.as_str(),
         };
         let record = DecisionRecord::of(attributes, request, &decision, snapshot, occasion);
         Decided {
@@ -363,19 +379,22 @@ impl<L: DecisionLog> Checks<L> {
 }
 
 /// What is known of a check from its beginning, and stays if deciding it fails.
-struct Begun {
+struct Begun<'p> {
     time: UnixNanos,
     started: Instant,
     /// The number of the decision, once it has one.
     number: Option<u64>,
+    /// Who sent it.
+    peer: &'p PeerIdentity,
 }
 
-impl Begun {
-    fn new() -> Begun {
+impl<'p> Begun<'p> {
+    fn new(peer: &'p PeerIdentity) -> Begun<'p> {
         Begun {
             time: now(),
             started: Instant::now(),
             number: None,
+            peer,
         }
     }
 }
@@ -419,8 +438,9 @@ impl<L: DecisionLog> Authorization for Checks<L> {
     ) -> Result<Response<CheckResponse>, Status> {
         let _in_flight = self.log.begin();
         let deadline = request.extensions().get().copied().unwrap_or_default();
+        let peer = request.extensions().get().cloned().unwrap_or_default();
         let plain = attributes::encode_plain(request.into_inner());
-        let decided = self.decide_message(&plain);
+        let decided = self.decide_message(&plain, &peer);
         let decided = decided.map_err(|why| Status::internal(why.to_string()))?;
         let framed = match decided {
             Some(decided) => {

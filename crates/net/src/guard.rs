@@ -202,7 +202,7 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
 
 /// Identifies the protocol of a client that does not use HTTP/2: the refusal, and an example that
 /// contains no text of the client except a method's name.
-fn identify_protocol(begun: &[u8]) -> (ConnectionRefusal, String) {
+pub(crate) fn identify_protocol(begun: &[u8]) -> (ConnectionRefusal, String) {
     let word = begun
         .iter()
         .take_while(|byte| byte.is_ascii_uppercase())

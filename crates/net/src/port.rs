@@ -5,7 +5,8 @@
 //! 1. A connection takes a [slot](ConnectionSlots), or is closed before anything is made for it.
 //! 2. It waits for the client's first byte where it was accepted. So a connection that says nothing
 //!    never reaches a thread that answers checks, and costs a socket and a few hundred bytes.
-//! 3. It moves to where it is served, and becomes a [`ServerConnection`] there ([`open`]).
+//! 3. It moves to where it is served, does its TLS handshake if the port has TLS, and becomes a
+//!    [`ServerConnection`] there ([`open`]).
 //! 4. It ends by itself, or because it gives way to another ([`ConnectionSlot::hold`]).
 //!
 //! This module knows no protocol. The rule: a refusal is reported to the port's [`PortObserver`].
@@ -16,6 +17,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use customs_tls::server::CurrentConfig;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,7 @@ use super::connection_slots::{ConnectionSlot, ConnectionSlots, SlotHandle, SlotR
 use super::listen::{Accepted, Listener, is_shortage};
 use super::peer::ConnectionPeer;
 use super::stream::ServerStream;
+use super::tls::{self, HandshakeError, HandshakeRefusal, TlsConnection};
 use super::workers::Workers;
 
 /// The pause before accepting again after a resource ran short.
@@ -48,6 +51,8 @@ pub enum PortRefusal {
     GaveWay,
     /// The client sent nothing within this time.
     Silent(Duration),
+    /// The client did not complete its TLS handshake within this time.
+    HandshakeLate(Duration),
     /// The user of the client may not connect to this unix socket.
     UserNotAllowed,
 }
@@ -71,6 +76,9 @@ impl fmt::Display for PortRefusal {
             PortRefusal::Silent(limit) => {
                 write!(f, "a connection on which nothing was sent for {limit:?}")
             }
+            PortRefusal::HandshakeLate(limit) => {
+                write!(f, "a TLS handshake that was not complete after {limit:?}")
+            }
             PortRefusal::UserNotAllowed => {
                 f.write_str("a user that the address does not list in `peers`")
             }
@@ -82,6 +90,14 @@ impl fmt::Display for PortRefusal {
 pub trait PortObserver: Send + Sync + 'static {
     /// Reports that a connection of this peer was refused or ended.
     fn refused(&self, peer: &ConnectionPeer, refusal: PortRefusal);
+
+    /// Reports that a TLS handshake with this peer failed. `example` describes it in a few words.
+    fn handshake_refused(
+        &self,
+        peer: &ConnectionPeer,
+        refusal: HandshakeRefusal,
+        example: &dyn fmt::Display,
+    );
 }
 
 /// Runs the futures of connections.
@@ -120,6 +136,8 @@ pub struct ServerConnection {
     pub accepted_at: Instant,
     /// What calls prove it by.
     pub slot: SlotHandle,
+    /// The client's SPIFFE id, if the handshake has proven one.
+    pub peer_id: Option<Arc<str>>,
 }
 
 /// What one port does with its connections. Clones share slots and observer.
@@ -128,6 +146,7 @@ pub struct Port<O> {
     slots: ConnectionSlots,
     first_byte_timeout: Duration,
     observer: Arc<O>,
+    tls: Option<CurrentConfig>,
 }
 
 impl<O> Clone for Port<O> {
@@ -136,6 +155,7 @@ impl<O> Clone for Port<O> {
             slots: self.slots.clone(),
             first_byte_timeout: self.first_byte_timeout,
             observer: self.observer.clone(),
+            tls: self.tls.clone(),
         }
     }
 }
@@ -147,7 +167,14 @@ impl<O: PortObserver> Port<O> {
             slots,
             first_byte_timeout,
             observer,
+            tls: None,
         }
+    }
+
+    /// Returns the same port with TLS for each connection over TCP. The time for the first byte is
+    /// then that for the whole handshake as well.
+    pub fn with_tls(self, tls: Option<CurrentConfig>) -> Port<O> {
+        Port { tls, ..self }
     }
 
     /// Returns what refusals are reported to.
@@ -194,7 +221,7 @@ impl<O: PortObserver> Port<O> {
                     let speaking = port.first_byte(stream, &slot, accepted_at);
                     let speaking = shutdown.run_until_cancelled(speaking).await.flatten();
                     if let Some(accepted) = speaking {
-                        let connection = run(accepted, accepted_at, slot, serve);
+                        let connection = port.run(accepted, (accepted_at, slot), serve, shutdown);
                         spawner.spawn(open.track_future(connection));
                     }
                 });
@@ -282,47 +309,77 @@ impl<O: PortObserver> Port<O> {
             }
         }
     }
-}
 
-/// Serves a connection until it ends or gives way.
-async fn run<C, F>(accepted: Accepted, accepted_at: Instant, slot: ConnectionSlot, serve: C)
-where
-    C: Fn(ServerConnection) -> F,
-    F: Future<Output = ()>,
-{
-    let handle = slot.handle();
-    slot.hold(async {
-        match open(accepted, accepted_at, handle).await {
-            Ok(connection) => serve(connection).await,
-            Err(problem) => tracing::debug!(%problem, "cannot take over a connection"),
-        }
-    })
-    .await;
-}
+    /// Serves a connection until it ends or gives way.
+    async fn run<C, F>(
+        self,
+        accepted: Accepted,
+        (accepted_at, slot): (Instant, ConnectionSlot),
+        serve: C,
+        shutdown: CancellationToken,
+    ) where
+        C: Fn(ServerConnection) -> F,
+        F: Future<Output = ()>,
+    {
+        let handle = slot.handle();
+        slot.hold(async {
+            let opening = self.open(accepted, accepted_at, handle);
+            // A client that stalls in its handshake does not hold up the end.
+            if let Some(Some(connection)) = shutdown.run_until_cancelled(opening).await {
+                serve(connection).await;
+            }
+        })
+        .await;
+    }
 
-/// Makes a connection belong to the runtime of this thread, with everything that happens before its
-/// protocol.
-///
-/// **The TLS handshake belongs here**, between [`Accepted::into_stream`] and the value that is
-/// returned. It then runs where the connection is served, all three ports have it, and a client
-/// that stalls in it gives way to others, as each that has sent no whole call. Its deadline counts
-/// from `accepted_at`.
-///
-/// # Errors
-/// If the system cannot wait for one more connection.
-async fn open(
-    accepted: Accepted,
-    accepted_at: Instant,
-    slot: SlotHandle,
-) -> io::Result<ServerConnection> {
-    let peer = accepted.peer();
-    let stream = accepted.into_stream()?;
-    Ok(ServerConnection {
-        stream,
-        peer,
-        accepted_at,
-        slot,
-    })
+    /// Makes a connection belong to the runtime of this thread, with everything that happens before
+    /// its protocol: the TLS handshake, if the port has TLS. It runs where the connection is
+    /// served, and a client that stalls in it gives way to others, as each that has sent no whole
+    /// call.
+    async fn open(
+        &self,
+        accepted: Accepted,
+        accepted_at: Instant,
+        slot: SlotHandle,
+    ) -> Option<ServerConnection> {
+        let peer = accepted.peer();
+        let stream = match accepted.into_stream() {
+            Ok(stream) => stream,
+            Err(problem) => {
+                tracing::debug!(%problem, "cannot take over a connection");
+                return None;
+            }
+        };
+        let (stream, peer_id) = match (stream, &self.tls) {
+            (ServerStream::Tcp(stream), Some(tls)) => {
+                let deadline = accepted_at + self.first_byte_timeout;
+                let handshake = tls::handshake(stream, tls);
+                match timeout_at(deadline.into(), handshake).await {
+                    Ok(Ok(TlsConnection { stream, peer_id })) => {
+                        (ServerStream::Tls(stream), peer_id)
+                    }
+                    Ok(Err(HandshakeError::Closed)) => return None,
+                    Ok(Err(HandshakeError::Refused(refusal, example))) => {
+                        self.observer.handshake_refused(&peer, refusal, &example);
+                        return None;
+                    }
+                    Err(_late) => {
+                        let refusal = PortRefusal::HandshakeLate(self.first_byte_timeout);
+                        self.observer.refused(&peer, refusal);
+                        return None;
+                    }
+                }
+            }
+            (stream, _) => (stream, None),
+        };
+        Some(ServerConnection {
+            stream,
+            peer,
+            accepted_at,
+            slot,
+            peer_id,
+        })
+    }
 }
 
 /// Logs that resources are short, at most once a minute.

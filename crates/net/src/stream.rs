@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::listen::Accepted;
@@ -23,6 +24,8 @@ pub enum ServerStream {
     Tcp(TcpStream),
     /// Over a unix socket.
     Unix(UnixStream),
+    /// Over TLS, after the handshake.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Accepted {
@@ -63,13 +66,16 @@ impl ServerStream {
                     .async_io(Interest::READABLE, || peek(stream.as_fd()))
                     .await
             }
+            // Its handshake has begun with a byte.
+            ServerStream::Tls(_) => Ok(true),
         }
     }
 
     /// Takes the connection away from the runtime of this thread.
     ///
     /// # Errors
-    /// If the connection has ended in a way that the system reports here.
+    /// If the connection has ended in a way that the system reports here, or has a TLS session, which
+    /// stays where its handshake was.
     pub(crate) fn into_accepted(self, peer: ConnectionPeer) -> io::Result<Accepted> {
         Ok(match self {
             ServerStream::Tcp(stream) => {
@@ -78,6 +84,7 @@ impl ServerStream {
                 Accepted::Tcp(stream.into_std()?, peer)
             }
             ServerStream::Unix(stream) => Accepted::Unix(stream.into_std()?, peer),
+            ServerStream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 }
@@ -97,6 +104,7 @@ impl AsyncRead for ServerStream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ServerStream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            ServerStream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             ServerStream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -110,6 +118,7 @@ impl AsyncWrite for ServerStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             ServerStream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            ServerStream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
             ServerStream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
@@ -117,6 +126,7 @@ impl AsyncWrite for ServerStream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ServerStream::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            ServerStream::Tls(stream) => Pin::new(stream).poll_flush(context),
             ServerStream::Unix(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -124,6 +134,7 @@ impl AsyncWrite for ServerStream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ServerStream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            ServerStream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             ServerStream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }

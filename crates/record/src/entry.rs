@@ -119,6 +119,8 @@ pub struct Occasion<'a> {
     pub decision_number: u64,
     /// The headers whose values are recorded, in lower case.
     pub recorded_headers: &'a [String],
+    /// Who sent the check, as its connection proves; empty if it proves nothing.
+    pub peer_identity: &'a str,
 }
 
 impl<T> DecisionEntry<T> {

@@ -77,6 +77,7 @@ pub fn full_decision() -> DecisionEntry {
         stream_id: "17".into(),
         audit_rule: "ap:istio-system/watch#0".into(),
         caller_gone: true,
+        peer_identity: "spiffe://cluster.local/ns/istio-system/sa/egress".into(),
         optional: Some(Arc::new(OptionalFields {
             sni_absent: true,
             address_unreadable: true,

@@ -12,6 +12,9 @@
 //!    record of the change.
 //! 5. [`status`]: what operators see.
 //!
+//! [`FileWatch`] does the first step for files that are not policies, such as certificates: it says
+//! when to read them again, and does not know what they hold.
+//!
 //! A host without a runtime can read: [`read_once`] reads every directory once, on the calling
 //! thread, and gives the policy set what it read. The loop, the watches and the threads behind
 //! checks need tokio, so this crate depends on it.
@@ -35,6 +38,7 @@
 
 mod background;
 mod directories;
+mod file_watch;
 mod load;
 mod lookalikes;
 mod names;
@@ -47,11 +51,13 @@ mod read_cycle;
 mod readers;
 mod reload;
 mod settings;
+mod settling;
 mod stat_cache;
 pub mod status;
 mod walk;
 mod watch;
 
+pub use file_watch::FileWatch;
 pub use load::load;
 pub use policy_directories::PolicyDirectories;
 pub use policy_directory::{PolicyDirectory, SourceOptions};

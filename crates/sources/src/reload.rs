@@ -10,13 +10,11 @@
 //!
 //! The [`PolicySet`] decides what may be in force. Nothing here knows the readers of the record.
 
-mod settling;
-
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch as channel};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::background::{self, Pace};
@@ -24,9 +22,10 @@ use super::policy_directories::PolicyDirectories;
 use super::policy_directory::PolicyDirectory;
 use super::read_cycle::{CycleOptions, ReadCycle};
 use super::settings::SettingsFile;
+use super::settling::Settling;
 use super::stat_cache::{CacheEntries, StatCache};
 use super::status::{LastProblem, Status};
-use super::watch::Watcher;
+use super::watch::{SharedWatcher, Watcher};
 use customs_analysis::findings::EXPIRY_DAYS;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
@@ -37,7 +36,6 @@ use customs_policy::problem::{Problem, Severity};
 use customs_policy::store::Publisher;
 use customs_record::clock::now;
 use customs_record::{Entry, GrantExpiredEntry};
-use settling::Settling;
 
 /// The pause between two reads that must agree: the settle time, within these bounds.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -47,8 +45,6 @@ const RESCAN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 const READ_ALL: Duration = Duration::from_secs(5 * 60);
 /// The longest settle time.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60 * 60);
-/// How long setting the watches may take. A directory that hangs must not delay reading the others.
-const ARMING: Duration = Duration::from_millis(500);
 /// How many problems of one change are logged.
 const LOGGED: usize = 100;
 
@@ -71,7 +67,7 @@ pub struct ReloadOptions {
 
 /// Asks for a reload now.
 #[derive(Clone, Debug)]
-pub struct Trigger(Arc<Notify>);
+pub struct Trigger(pub(super) Arc<Notify>);
 
 impl Trigger {
     /// Reloads without waiting for the files to settle.
@@ -95,7 +91,7 @@ pub struct Reloader {
     cycle: ReadCycle,
     policy_set: PolicySet,
     settings_file: Option<SettingsFile>,
-    watcher: Arc<Mutex<Watcher>>,
+    watcher: SharedWatcher,
     changed: Arc<Notify>,
     asked: Arc<Notify>,
     publisher: Publisher,
@@ -173,7 +169,7 @@ impl Reloader {
             cycle: ReadCycle::new(directories, changed.clone()),
             policy_set,
             settings_file,
-            watcher: Arc::new(Mutex::new(watcher)),
+            watcher: SharedWatcher::new(watcher),
             changed,
             asked: Arc::new(Notify::new()),
             publisher,
@@ -252,7 +248,7 @@ impl Reloader {
     /// is an event.
     async fn reload(&mut self, cache: StatCache) {
         self.settling.clear();
-        self.rearm().await;
+        self.watcher.rearm(self.pace()).await;
         let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
         let mut cycle = self.cycle.clone();
         let options = CycleOptions {
@@ -310,27 +306,6 @@ impl Reloader {
         self.expirations_recorded_until = self.expirations_recorded_until.max(now);
     }
 
-    async fn rearm(&self) {
-        let watcher = self.watcher.clone();
-        let rearm = move || match watcher.try_lock() {
-            Ok(mut watcher) => watcher.rearm(),
-            Err(TryLockError::Poisoned(watcher)) => watcher.into_inner().rearm(),
-            // The last `rearm` has not finished.
-            Err(TryLockError::WouldBlock) => {}
-        };
-        match timeout(ARMING, background::run(self.pace(), rearm)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    "the file watcher failed ({error}); changes are still detected at each rescan"
-                );
-            }
-            Err(_) => tracing::warn!(
-                "a directory hangs, so it is not watched; changes are still detected at each rescan"
-            ),
-        }
-    }
-
     /// Returns the pace of background work. Before a set is in force, no check can be answered by
     /// policy, so there is no reason to step back.
     fn pace(&self) -> Pace {
@@ -382,11 +357,7 @@ impl Reloader {
         status.attempts += 1;
         status.ready = self.policy_set.is_ready();
         status.waiting = self.cycle.is_waiting();
-        // A locked watcher is being set, and a directory that hangs may keep it locked for long.
-        status.file_events = self
-            .watcher
-            .try_lock()
-            .is_ok_and(|watcher| !watcher.misses_events());
+        status.file_events = !self.watcher.misses_events();
         status.revision = self.policy_set.revision().to_string();
         status.counts = self.policy_set.counts();
         status.expirations = self.policy_set.expirations().clone();

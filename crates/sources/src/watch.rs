@@ -18,22 +18,28 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use super::background::{self, Pace};
 use super::policy_directory::PolicyDirectory;
 use super::walk;
 
 /// How many symlinks are followed to one file, as Linux does.
 const MOST_SYMLINKS: usize = 40;
 
-/// Watches the policies directories and the settings file.
+/// How long setting the watches may take. A directory that hangs must not delay reading the others.
+const ARMING: Duration = Duration::from_millis(500);
+
+/// Watches policies directories, and single files such as the settings file.
 pub(crate) struct Watcher {
     directories: Vec<PolicyDirectory>,
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     inner: Option<RecommendedWatcher>,
     /// Is notified of changes; `None` if no events are wanted.
     changed: Option<Arc<Notify>>,
@@ -45,14 +51,14 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Creates a watcher that notifies `changed`. Nothing is watched before the first
     /// [`Watcher::rearm`].
-    pub(crate) fn new(
+    pub(crate) fn new<'p>(
         directories: &[PolicyDirectory],
-        file: Option<&Path>,
+        files: impl IntoIterator<Item = &'p Path>,
         changed: Arc<Notify>,
     ) -> Watcher {
         Watcher {
             directories: directories.to_vec(),
-            file: file.map(Path::to_owned),
+            files: files.into_iter().map(Path::to_owned).collect(),
             changed: Some(changed),
             ..Watcher::disabled()
         }
@@ -62,7 +68,7 @@ impl Watcher {
     pub(crate) fn disabled() -> Watcher {
         Watcher {
             directories: Vec::new(),
-            file: None,
+            files: Vec::new(),
             inner: None,
             changed: None,
             places: Arc::default(),
@@ -98,7 +104,7 @@ impl Watcher {
             return;
         };
         let mut next = Places::of(&self.directories);
-        self.file.iter().for_each(|file| next.file(file));
+        self.files.iter().for_each(|file| next.file(file));
         let armed = std::mem::replace(
             &mut *self.places.write().unwrap_or_else(PoisonError::into_inner),
             next.clone(),
@@ -127,6 +133,46 @@ impl Watcher {
         if self.warned.insert(text.clone()) {
             tracing::warn!("{text}; changes are still detected at each rescan");
         }
+    }
+}
+
+/// A watcher that is set on a thread of its own, because a file system may block that thread.
+#[derive(Clone)]
+pub(crate) struct SharedWatcher(Arc<Mutex<Watcher>>);
+
+impl SharedWatcher {
+    pub(crate) fn new(watcher: Watcher) -> SharedWatcher {
+        SharedWatcher(Arc::new(Mutex::new(watcher)))
+    }
+
+    /// Watches everything as it is now, as [`Watcher::rearm`] does, but does not wait for long.
+    pub(crate) async fn rearm(&self, pace: Pace) {
+        let watcher = self.0.clone();
+        let rearm = move || match watcher.try_lock() {
+            Ok(mut watcher) => watcher.rearm(),
+            Err(TryLockError::Poisoned(watcher)) => watcher.into_inner().rearm(),
+            // The last `rearm` has not finished.
+            Err(TryLockError::WouldBlock) => {}
+        };
+        match timeout(ARMING, background::run(pace, rearm)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    "the file watcher failed ({error}); changes are still detected at each rescan"
+                );
+            }
+            Err(_) => tracing::warn!(
+                "a directory hangs, so it is not watched; changes are still detected at each rescan"
+            ),
+        }
+    }
+
+    /// Returns whether events are wanted and may be missed. A locked watcher is being set, and a
+    /// directory that hangs may keep it locked for long.
+    pub(crate) fn misses_events(&self) -> bool {
+        self.0
+            .try_lock()
+            .map_or(true, |watcher| watcher.misses_events())
     }
 }
 
@@ -391,7 +437,11 @@ mod tests {
     async fn events_come_back_once_the_system_gives_them_again() {
         let root = tempfile::tempdir().unwrap();
         let changed = Arc::new(Notify::new());
-        let mut watcher = Watcher::new(&[source(root.path().to_owned())], None, changed.clone());
+        let mut watcher = Watcher::new(
+            &[source(root.path().to_owned())],
+            None::<&Path>,
+            changed.clone(),
+        );
         // As if every instance of the system were taken at the start.
         watcher.warn("file events are not available: too many open files".into());
         assert!(watcher.misses_events());
@@ -410,7 +460,8 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("a.yaml"), "a: 1").unwrap();
         let changed = Arc::new(Notify::new());
-        let mut watcher = Watcher::new(&[source(directory.clone())], None, changed.clone());
+        let mut watcher =
+            Watcher::new(&[source(directory.clone())], None::<&Path>, changed.clone());
         for _ in 0..3 {
             watcher.rearm();
             super::super::read::read_source(&directory).unwrap();

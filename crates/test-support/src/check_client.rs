@@ -64,6 +64,12 @@ pub fn channel(target: &str) -> Channel {
         .connect_lazy()
 }
 
+/// Calls a function that needs the runtime of the clients.
+pub fn in_runtime<T>(make: impl FnOnce() -> T) -> T {
+    let _in_runtime = RUNTIME.enter();
+    make()
+}
+
 /// The answer that Envoy receives.
 #[derive(Clone, Debug)]
 pub struct Answer {

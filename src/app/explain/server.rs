@@ -65,6 +65,7 @@ fn answer(
                 decision_id: "",
                 decision_number: 0,
                 recorded_headers: &[],
+                peer_identity: "",
             };
             let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
             (explanation.noting(&notes), entry)

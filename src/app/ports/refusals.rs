@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::app::decision_log::AuditedDecisionLog;
 use crate::ops::metrics::Metrics;
 use crate::ops::refusals::Refusals;
-use customs_net::{ConnectionPeer, PortObserver, PortRefusal};
+use customs_net::{ConnectionPeer, HandshakeRefusal, PortObserver, PortRefusal};
 use customs_record::clock::now;
 use customs_record::{PeerAddress, RefusalCause};
 
@@ -72,6 +72,29 @@ impl PortObserver for PortRefusals {
     fn refused(&self, peer: &ConnectionPeer, refusal: PortRefusal) {
         self.refuse(peer, cause(refusal), &refusal);
     }
+
+    fn handshake_refused(
+        &self,
+        peer: &ConnectionPeer,
+        refusal: HandshakeRefusal,
+        example: &dyn fmt::Display,
+    ) {
+        self.refuse(peer, handshake_cause(refusal), example);
+    }
+}
+
+fn handshake_cause(refusal: HandshakeRefusal) -> RefusalCause {
+    match refusal {
+        HandshakeRefusal::PlainText => RefusalCause::TlsPlainText,
+        HandshakeRefusal::ApplicationProtocol => RefusalCause::TlsApplicationProtocol,
+        HandshakeRefusal::NoCertificate => RefusalCause::TlsNoCertificate,
+        HandshakeRefusal::UnknownAuthority => RefusalCause::TlsUnknownAuthority,
+        HandshakeRefusal::CertificateExpired => RefusalCause::TlsCertificateExpired,
+        HandshakeRefusal::CertificateInvalid => RefusalCause::TlsCertificateInvalid,
+        HandshakeRefusal::NotPermitted => RefusalCause::TlsNotPermitted,
+        HandshakeRefusal::ServerCertificateRejected => RefusalCause::TlsServerCertificateRejected,
+        HandshakeRefusal::Failed => RefusalCause::TlsHandshake,
+    }
 }
 
 fn cause(refusal: PortRefusal) -> RefusalCause {
@@ -79,7 +102,7 @@ fn cause(refusal: PortRefusal) -> RefusalCause {
         PortRefusal::TooManyConnections(_) => RefusalCause::TooManyConnections,
         PortRefusal::TooManyConnectionsOfPeer(_) => RefusalCause::TooManyConnectionsOfPeer,
         PortRefusal::GaveWay => RefusalCause::ConnectionGaveWay,
-        PortRefusal::Silent(_) => RefusalCause::HandshakeTimeout,
+        PortRefusal::Silent(_) | PortRefusal::HandshakeLate(_) => RefusalCause::HandshakeTimeout,
         PortRefusal::UserNotAllowed => RefusalCause::UserNotAllowed,
     }
 }

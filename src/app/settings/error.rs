@@ -15,6 +15,7 @@ use customs_engine::host::HostParseError;
 use customs_extauthz::response::metadata::UnknownFieldError;
 use customs_net::{ParseAddressError, UnixOptionError};
 use customs_policy::targets::ServiceEntryHostError;
+use customs_tls::client_ids::ParseClientIdError;
 
 /// One setting that is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +106,9 @@ pub(crate) enum SettingValueError {
     /// A list with nothing in it.
     #[error("the list is empty: expected {0}")]
     Empty(&'static str),
+    /// A text that cannot be the id of a client.
+    #[error(transparent)]
+    ClientId(ParseClientIdError),
     /// Two values that exclude each other.
     #[error("{0}")]
     Conflict(String),

@@ -7,7 +7,7 @@ use super::error::{SettingValueError, SettingsError};
 use super::{DefaultEffect, Enforcement, IdentitySource, Settings};
 use crate::app::durations::{duration, positive_duration};
 use crate::app::ports::slots::{self as port_slots, PortSlots};
-use crate::app::{audit_settings, connection_settings, policy_paths};
+use crate::app::{audit_settings, connection_settings, policy_paths, tls_settings};
 use customs_audit::start::AuditLogConfig;
 use customs_engine::header_values::header_name;
 use customs_engine::identity::{
@@ -17,6 +17,7 @@ use customs_engine::settings as engine;
 use customs_extauthz::response::{self, metadata};
 use customs_net::{Address, ConnectionLimits, ParseAddressError};
 use customs_sources::PolicyDirectory;
+use customs_tls::server::{ApplicationProtocol, ServerOptions};
 
 /// The settings that the server runs with.
 #[derive(Clone, Debug)]
@@ -33,8 +34,12 @@ pub(crate) struct Resolved {
     pub(crate) connections: ConnectionLimits,
     /// How many connections each port may have.
     pub(crate) slots: PortSlots,
+    /// The TLS of the addresses for Envoy's checks; `None` is plain text.
+    pub(crate) tls: Option<ServerOptions>,
     /// The address for operators; `None` is off.
     pub(crate) admin: Option<String>,
+    /// The TLS of the address for operators; `None` is plain text.
+    pub(crate) admin_tls: Option<ServerOptions>,
     /// The sinks of the audit log, and their configuration.
     pub(crate) audit: AuditLogConfig,
     /// Headers whose values are recorded, in lower case.
@@ -68,7 +73,19 @@ impl Settings {
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             connections: connection_settings::resolve(self, &mut wrong),
             slots: port_slots::resolve(self, &mut wrong),
+            tls: tls_settings::resolve(
+                "tls",
+                self.tls.as_ref(),
+                ApplicationProtocol::Http2,
+                &mut wrong,
+            ),
             admin: self.admin(&mut wrong),
+            admin_tls: tls_settings::resolve(
+                "admin_tls",
+                self.admin_tls.as_ref(),
+                ApplicationProtocol::Http1,
+                &mut wrong,
+            ),
             audit: audit_settings::resolve(
                 &self.audit,
                 self.audit_durability,

@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use super::{DefaultEffect, Enforcement, Gateway, IdentitySource};
 use crate::app::audit_settings::{AuditDurability, AuditLogSettings};
 use crate::app::policy_paths::PolicyPath;
+use crate::app::tls_settings::TlsSettings;
 
 /// A type of settings.
 pub(crate) trait SettingValue: Sized {
@@ -76,6 +77,7 @@ one_text!(
     NonZeroU16,
     PolicyPath,
     String,
+    TlsSettings,
     u32
 );
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::ops::certificates::CertificatesReading;
 use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Place, Problem};
@@ -35,6 +36,8 @@ pub struct StatusReport {
     pub file_events: bool,
     /// The sinks of the audit log, in their order.
     pub audit: Vec<SinkReport>,
+    /// The addresses with TLS.
+    pub tls: Vec<TlsReport>,
     /// The warnings about the policy set in force.
     pub warnings: Vec<ProblemReport>,
     /// The number of rules in force.
@@ -80,6 +83,50 @@ pub struct SinkReport {
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// The certificates of one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsReport {
+    /// The address, by the name of its setting.
+    pub address: String,
+    /// The names in the certificate in use.
+    pub names: Vec<String>,
+    /// Its serial number.
+    pub serial: String,
+    /// From when it is valid.
+    pub not_before: Timestamp,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+    /// When the first of the authorities of clients expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca_not_after: Option<Timestamp>,
+    /// What is wrong with the files, and what expires soon.
+    pub problems: Vec<String>,
+}
+
+impl From<CertificatesReading> for TlsReport {
+    fn from(reading: CertificatesReading) -> TlsReport {
+        let CertificatesReading {
+            address,
+            certificate,
+            client_ca_not_after,
+            refused,
+            expiring,
+            replaced: _,
+            refusals: _,
+        } = reading;
+        TlsReport {
+            address,
+            names: certificate.names,
+            serial: certificate.serial,
+            not_before: certificate.not_before,
+            not_after: certificate.not_after,
+            client_ca_not_after,
+            problems: refused.into_iter().chain(expiring).collect(),
+        }
+    }
 }
 
 /// One problem of a policy file.

@@ -14,7 +14,9 @@ mod failing;
 use std::collections::BTreeMap;
 
 use customs_engine::rules::RuleCounts;
-use customs_net::{Address, ConnectionPeer, ConnectionSlots, PortRefusal, SlotLimits};
+use customs_net::{
+    Address, ConnectionPeer, ConnectionSlots, HandshakeRefusal, PortRefusal, SlotLimits,
+};
 use customs_policy::problem::{Code, Place, Problem};
 
 fn report() -> StatusReport {
@@ -46,6 +48,7 @@ fn report() -> StatusReport {
             digests: BTreeMap::new(),
         }],
         file_events: true,
+        tls: Vec::new(),
         audit: vec![SinkReport {
             sink: "stdout".into(),
             healthy: true,
@@ -82,6 +85,15 @@ struct Unobserved;
 
 impl PortObserver for Unobserved {
     fn refused(&self, _peer: &ConnectionPeer, _refusal: PortRefusal) {}
+
+    fn handshake_refused(
+        &self,
+        _peer: &ConnectionPeer,
+        refusal: HandshakeRefusal,
+        _example: &dyn std::fmt::Display,
+    ) {
+        panic!("{refusal:?} on a port without TLS");
+    }
 }
 
 async fn serving_with(report: StatusReport, limits: AdminLimits, slots: SlotLimits) -> Server {

@@ -9,7 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 
-use super::{Labels, signed, sinks};
+use super::{Labels, certificates, signed, sinks};
+use crate::ops::certificates::CertificatesReading;
 use customs_audit::recorder::Reading;
 use customs_engine::expirations::Expirations;
 use customs_engine::time::UnixNanos;
@@ -25,6 +26,7 @@ pub(super) struct Scraped {
     reads: Mutex<Vec<(String, UnixNanos)>>,
     pub(super) audit: OnceLock<Source<Reading>>,
     pub(super) connections: OnceLock<Source<(&'static str, usize)>>,
+    pub(super) certificates: OnceLock<Source<CertificatesReading>>,
 }
 
 impl Scraped {
@@ -74,6 +76,8 @@ impl Collector for Scraped {
             "Open connections by port",
             &connections,
         )?;
+        let readings = self.certificates.get().map(|read| read());
+        certificates::encode(&mut encoder, &readings.unwrap_or_default())?;
         let readings = self.audit.get().map(|read| read()).unwrap_or_default();
         sinks::encode(&mut encoder, &readings)
     }

@@ -36,6 +36,7 @@ fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, DecisionReco
         decision_id: "an-id",
         decision_number: 1,
         recorded_headers: &[],
+        peer_identity: "",
     };
     let entry = DecisionRecord::of(&attributes, &request, &decision, &snapshot, occasion);
     (decision, entry)

@@ -21,6 +21,15 @@ impl PortObserver for Refusals {
     fn refused(&self, _peer: &ConnectionPeer, refusal: PortRefusal) {
         self.0.send(refusal).unwrap();
     }
+
+    fn handshake_refused(
+        &self,
+        _peer: &ConnectionPeer,
+        refusal: HandshakeRefusal,
+        _example: &dyn fmt::Display,
+    ) {
+        panic!("{refusal:?} on a port without TLS");
+    }
 }
 
 /// A port that answers each byte `c` (a call) with itself, proves the connection by it, and takes

@@ -114,7 +114,8 @@ impl DecisionRecord {
         snapshot: &Snapshot,
         occasion: Occasion<'_>,
     ) -> DecisionRecord {
-        let mut texts = Texts(String::with_capacity(USUAL));
+        let room = USUAL + occasion.peer_identity.len();
+        let mut texts = Texts(String::with_capacity(room));
         let mut cut = Vec::new();
         let mut cap = |texts: &mut Texts, name, text: &str, limit| {
             texts.push(capped(name, text, limit, &mut cut))
@@ -202,6 +203,7 @@ impl DecisionRecord {
                 64,
             ),
             caller_gone: false,
+            peer_identity: texts_of.push(occasion.peer_identity),
             optional: None,
         };
         let headers =

@@ -25,8 +25,26 @@ pub enum RefusalCause {
     SubscriptionUnread,
     /// The client uses HTTP/1.
     Http1,
-    /// The client opens a TLS session.
+    /// The client opens a TLS session, and the address has no TLS.
     Tls,
+    /// The client sends plain text to an address with TLS.
+    TlsPlainText,
+    /// The client of TLS does not name the protocol of the address (ALPN).
+    TlsApplicationProtocol,
+    /// The client of TLS has no certificate, and needs one.
+    TlsNoCertificate,
+    /// No authority of clients vouches for the client's certificate.
+    TlsUnknownAuthority,
+    /// The client's certificate has expired, or is not valid yet.
+    TlsCertificateExpired,
+    /// The client's certificate is invalid for another reason.
+    TlsCertificateInvalid,
+    /// The client's SPIFFE id is not on the list, or it has no valid one.
+    TlsNotPermitted,
+    /// The client does not accept this server's certificate.
+    TlsServerCertificateRejected,
+    /// A TLS handshake failed for another reason.
+    TlsHandshake,
     /// The client uses a protocol other than HTTP/2, or never finished its preface.
     OtherProtocol,
     /// HTTP/2 ended the whole connection: invalid frames, or a flood.
@@ -55,7 +73,7 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// Every cause, in the order of the documents.
-    pub const ALL: [RefusalCause; 20] = [
+    pub const ALL: [RefusalCause; 29] = [
         RefusalCause::TooManyConnections,
         RefusalCause::TooManyConnectionsOfPeer,
         RefusalCause::ConnectionGaveWay,
@@ -64,6 +82,15 @@ impl RefusalCause {
         RefusalCause::SubscriptionUnread,
         RefusalCause::Http1,
         RefusalCause::Tls,
+        RefusalCause::TlsPlainText,
+        RefusalCause::TlsApplicationProtocol,
+        RefusalCause::TlsNoCertificate,
+        RefusalCause::TlsUnknownAuthority,
+        RefusalCause::TlsCertificateExpired,
+        RefusalCause::TlsCertificateInvalid,
+        RefusalCause::TlsNotPermitted,
+        RefusalCause::TlsServerCertificateRejected,
+        RefusalCause::TlsHandshake,
         RefusalCause::OtherProtocol,
         RefusalCause::ConnectionCut,
         RefusalCause::StreamRefused,
@@ -89,6 +116,15 @@ impl RefusalCause {
             RefusalCause::SubscriptionUnread => "subscription_unread",
             RefusalCause::Http1 => "http1",
             RefusalCause::Tls => "tls",
+            RefusalCause::TlsPlainText => "tls_plain_text",
+            RefusalCause::TlsApplicationProtocol => "tls_application_protocol",
+            RefusalCause::TlsNoCertificate => "tls_no_certificate",
+            RefusalCause::TlsUnknownAuthority => "tls_unknown_authority",
+            RefusalCause::TlsCertificateExpired => "tls_certificate_expired",
+            RefusalCause::TlsCertificateInvalid => "tls_certificate_invalid",
+            RefusalCause::TlsNotPermitted => "tls_not_permitted",
+            RefusalCause::TlsServerCertificateRejected => "tls_server_certificate_rejected",
+            RefusalCause::TlsHandshake => "tls_handshake",
             RefusalCause::OtherProtocol => "other_protocol",
             RefusalCause::ConnectionCut => "connection_cut",
             RefusalCause::StreamRefused => "stream_refused",
@@ -126,13 +162,40 @@ impl RefusalCause {
                 "the subscriber hangs or is too slow; it may subscribe again from the record where it stopped"
             }
             RefusalCause::Http1 => {
-                "this address serves gRPC over HTTP/2 without TLS; give the proxy's cluster `http2_protocol_options`, and probe the address of `--admin` over HTTP"
+                "this address serves gRPC over HTTP/2; give the proxy's cluster `http2_protocol_options`, and probe the address of `--admin` over HTTP"
             }
             RefusalCause::Tls => {
-                "this address serves gRPC without TLS; take the `transport_socket` away from the proxy's cluster, or let a sidecar end the TLS"
+                "this address serves gRPC without TLS; set `tls`, or take the `transport_socket` away from the proxy's cluster"
+            }
+            RefusalCause::TlsPlainText => {
+                "this address serves TLS; give the proxy's cluster a `transport_socket` with a client certificate"
+            }
+            RefusalCause::TlsApplicationProtocol => {
+                "the client must name `h2` by ALPN (`http/1.1` at the address of `--admin`): give the proxy's cluster `http2_protocol_options`"
+            }
+            RefusalCause::TlsNoCertificate => {
+                "give the client a certificate that an authority in `client_ca` vouches for, or find out who connects"
+            }
+            RefusalCause::TlsUnknownAuthority => {
+                "add the authority of the client's certificate, with intermediate ones sent by the client, to the file of `client_ca`, or find out who connects"
+            }
+            RefusalCause::TlsCertificateExpired => {
+                "renew the client's certificate, and compare the clocks of both machines"
+            }
+            RefusalCause::TlsCertificateInvalid => {
+                "issue the client's certificate again: an X.509 certificate of version 3 that is no authority and may be used by clients"
+            }
+            RefusalCause::TlsNotPermitted => {
+                "add the client's SPIFFE id, the only URI in its certificate, to `client_ids`, or find out who connects"
+            }
+            RefusalCause::TlsServerCertificateRejected => {
+                "give the client the authority of this server's certificate, and the name or SPIFFE id in it to expect; `/status` shows both"
+            }
+            RefusalCause::TlsHandshake => {
+                "the client and this server have no version or cipher of TLS in common, or the client gave up; see `min_version`"
             }
             RefusalCause::OtherProtocol => {
-                "this address serves gRPC over HTTP/2 without TLS; find out who connects"
+                "this address serves gRPC over HTTP/2; find out who connects"
             }
             RefusalCause::ConnectionCut => {
                 "the connection broke the rules of HTTP/2 or flooded the server; if it is a proxy after a stall, raise `max_pending_resets`"

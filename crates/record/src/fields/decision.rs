@@ -167,6 +167,10 @@ decision_fields! {
     /// True if the caller gave up before the decision was recorded, and so did not get the answer:
     /// its stream was reset, or the time of its `grpc-timeout` had passed.
     59 caller_gone "callerGone" entry.caller_gone: bool, if Check = "true";
+    /// Who sent the check, as proven to customs: the SPIFFE id in the client certificate of the
+    /// connection. Left out if the connection proves none; `gateway` is what the check says.
+    150 peer_identity "peerIdentity" entry.peer_identity: T, if Check
+        = "spiffe://cluster.local/ns/istio-system/sa/egress";
 }
 
 /// The parts of a decision that the rows name, and what decides which fields its record has.

@@ -76,6 +76,7 @@ fn work(snapshot: &Snapshot, principal: &str, sent: &Sent, headers: &dyn Headers
             decision_id: "",
             decision_number: 1,
             recorded_headers: &["x-role".to_owned()],
+            peer_identity: "",
         };
         DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion)
     };

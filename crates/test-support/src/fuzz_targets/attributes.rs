@@ -120,6 +120,7 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
         decision_id: "id",
         decision_number: 1,
         recorded_headers: &[],
+        peer_identity: "",
     };
     let entry = DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion);
     let status = response::read(&response::build(&decision, &entry, &OPTIONS))

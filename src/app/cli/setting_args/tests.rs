@@ -59,7 +59,10 @@ fn flags_beat_the_file_and_the_file_beats_the_defaults() {
 /// Parses a setting's flag with a value that is not its default.
 fn with_other_value(setting: &Setting) -> Settings {
     let flag = setting.flag().unwrap();
-    let values = ["7", "true", "deny", "report", "xfcc", "always", "other"];
+    let tls = "certificate=a,private_key=b";
+    let values = [
+        "7", "true", "deny", "report", "xfcc", "always", "other", tls,
+    ];
     let mut given = values.iter().filter_map(|value| {
         let flag = format!("--{flag}={value}");
         let cli = Cli::try_parse_from(["customs", "serve", &flag]).ok()?;

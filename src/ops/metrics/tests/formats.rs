@@ -1,6 +1,7 @@
 //! Both formats, read as a scraper reads them.
 
 use super::*;
+use customs_tls::certificate::CertificateSummary;
 
 /// Parses a text as a scraper does: the name and the type of each family, and the names of its
 /// series. Every series follows the two lines of its family, every family appears once, and labels
@@ -91,6 +92,23 @@ fn both_formats_name_each_family_as_they_must_and_agree() {
         }]
     });
     metrics.watch_connections(|| vec![("checks", 3)]);
+    metrics.watch_certificates(|| {
+        let time = jiff::Timestamp::UNIX_EPOCH;
+        vec![CertificatesReading {
+            address: "listen".to_owned(),
+            certificate: CertificateSummary {
+                serial: "01".to_owned(),
+                names: Vec::new(),
+                not_before: time,
+                not_after: time,
+            },
+            client_ca_not_after: Some(time),
+            refused: None,
+            expiring: Vec::new(),
+            replaced: 1,
+            refusals: 2,
+        }]
+    });
     let [classic, open] = [Exposition::Classic, Exposition::OpenMetrics]
         .map(|format| metrics.encode(UnixNanos(0), format));
     let names: BTreeSet<&str> = NAMES.iter().copied().collect();
