@@ -22,7 +22,7 @@ use customs_audit::writer::Durability;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_extauthz::response::{self, Options};
-use customs_extauthz::{Checks, Commit, Deadline, DecisionLog};
+use customs_extauthz::{Checks, Commit, Deadline, DecisionLog, PeerIdentity};
 use customs_policy::compile::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_policy::store;
@@ -166,7 +166,8 @@ async fn exactly_the_checks_that_fail_are_denied_and_all_are_accounted_for() {
             let place = usize::try_from(number).unwrap() % asked.len();
             let fails = (number % EVERY == EVERY / 2).then(|| *due.next().unwrap());
             *log.due.lock().unwrap() = fails;
-            let answered = checks.answer(&asked[place], Deadline::default()).await;
+            let (deadline, peer) = (Deadline::default(), PeerIdentity::default());
+            let answered = checks.answer(&asked[place], deadline, &peer).await;
             let (framed, pending) = answered.unwrap().expect("an answer");
             let framed = checks.sent(pending).unwrap_or(framed);
             assert_eq!(*log.due.lock().unwrap(), None, "{fails:?} was called");
