@@ -8,7 +8,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 .PHONY: help demo test fuzz durability soak bench tools format lint crates-alone manifests
 
 help:
-	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running to play with)"
+	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
 	@echo "make test          everything: formatting, lints, all tests (real Envoy, real grpcurl), the manifests"
 	@echo "make fuzz          search for inputs that break what must hold (TARGET=host RUNS=10000000; needs a C++ compiler)"
 	@echo "make durability    the audit log at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
@@ -21,7 +21,7 @@ help:
 demo:
 	@deploy/local/install-tools envoy grpcurl
 	cargo build $(LOCKED) --release --bin customs --example demo
-	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(BUILT)/release/customs
+	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(if $(TLS),--tls) $(BUILT)/release/customs
 
 test: format lint crates-alone manifests tools
 	cargo test $(LOCKED) --workspace

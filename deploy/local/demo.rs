@@ -7,8 +7,11 @@
 //! Not a way to run customs: for that see the README.
 //!
 //! ```text
-//! demo [--keep] [PATH-OF-CUSTOMS]
+//! demo [--keep] [--tls] [PATH-OF-CUSTOMS]
 //! ```
+//!
+//! With `--tls` the gateway and customs authenticate each other: mutual TLS with certificates of
+//! the mesh, which are made for the occasion.
 
 mod stage;
 
@@ -21,7 +24,8 @@ use anyhow::{Context, Result, bail, ensure};
 use customs_test_support::audit::Line;
 use customs_test_support::http::Response;
 use customs_test_support::policies::SEED;
-use customs_test_support::rig::{Rig, Routes};
+use customs_test_support::rig::{Hop, Rig, Routes};
+use customs_test_support::tls::{self, Reception};
 use customs_test_support::tools;
 use stage::{Stage, curl_words, shown};
 
@@ -33,7 +37,7 @@ other/sleep ---------- sidecar --+                       |
 
 fn main() -> ExitCode {
     let mut stage = Stage::new();
-    match options().and_then(|(customs, keep)| play(&mut stage, &customs, keep)) {
+    match options().and_then(|options| play(&mut stage, &options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             stage.failed(&format!("{error:#}"));
@@ -42,13 +46,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// Parses the customs binary to run, and whether to leave everything running.
-fn options() -> Result<(PathBuf, bool)> {
-    let (mut customs, mut keep) = (None, false);
+/// What the command line says.
+struct Options {
+    /// The customs binary to run.
+    customs: PathBuf,
+    /// Whether to leave everything running.
+    keep: bool,
+    hop: Hop,
+}
+
+fn options() -> Result<Options> {
+    let (mut customs, mut keep, mut hop) = (None, false, Hop::Plain);
     for word in std::env::args().skip(1) {
         match word.as_str() {
             "--keep" => keep = true,
-            option if option.starts_with('-') => bail!("unknown option {option}; known: --keep"),
+            "--tls" => hop = Hop::MutualTls,
+            option if option.starts_with('-') => {
+                bail!("unknown option {option}; known: --keep, --tls")
+            }
             path => customs = Some(PathBuf::from(path)),
         }
     }
@@ -66,11 +81,15 @@ fn options() -> Result<(PathBuf, bool)> {
         "there is no {}; build it with: cargo build --release --bin customs",
         customs.display()
     );
-    Ok((std::path::absolute(customs)?, keep))
+    let customs = std::path::absolute(customs)?;
+    Ok(Options { customs, keep, hop })
 }
 
-fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> {
-    let rig = open(stage, customs)?;
+fn play(stage: &mut Stage, options: &Options) -> Result<()> {
+    let rig = open(stage, options)?;
+    if options.hop == Hop::MutualTls {
+        know_the_gateway(stage, &rig)?;
+    }
     let mark = rig.customs.audit.mark();
     let first = passes(
         stage,
@@ -90,8 +109,8 @@ fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> 
     show_the_record(stage, &rig, &lines, &[first, refused, other])?;
     meet_no_route(stage, &rig)?;
     pass_tls_through(stage, &rig)?;
-    if keep {
-        stay(stage, &rig)?;
+    if options.keep {
+        stay(stage, &rig, options.hop)?;
     }
     drop(rig);
     stage.say("");
@@ -102,11 +121,11 @@ fn play(stage: &mut Stage, customs: &std::path::Path, keep: bool) -> Result<()> 
 }
 
 /// Starts everything and shows what is running.
-fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
+fn open(stage: &mut Stage, options: &Options) -> Result<Rig> {
     stage.step("An egress gateway, two pods' sidecars, the outside, and customs");
     let envoy = tools::envoy()?;
     let start = Instant::now();
-    let rig = Rig::start(customs, &envoy, Routes::OneHost)?;
+    let rig = Rig::start_with(&options.customs, &envoy, Routes::OneHost, options.hop)?;
     stage.say(TRAFFIC);
     stage.say("");
     stage.say(&format!(
@@ -127,6 +146,35 @@ fn open(stage: &mut Stage, customs: &std::path::Path) -> Result<Rig> {
     stage.command(&format!("ls {}", rig.customs.policies.folder().display()));
     stage.output(&rig.customs.policies.names()?.join("\n"));
     Ok(rig)
+}
+
+/// Shows who may ask customs: the gateway, and no other workload of the mesh.
+fn know_the_gateway(stage: &mut Stage, rig: &Rig) -> Result<()> {
+    stage.step("The gateway and customs authenticate each other");
+    stage.say("deploy/local/customs-tls.yaml is in the gateway's cluster for customs. Who connects with which certificate of the mesh:");
+    for (who, name) in [
+        ("the egress gateway", Some("egress-gateway")),
+        ("demo-frontend/sleep", Some("demo-frontend-sleep")),
+        ("a client without a certificate", None),
+    ] {
+        let files = name.map(|name| rig.certificates.of(name));
+        let files = files
+            .as_ref()
+            .map(|(certificate, key)| (&**certificate, &**key));
+        let reception = tls::knock(rig.customs.port, files)?;
+        let is_accepted = matches!(reception, Reception::Accepted(_));
+        ensure!(
+            is_accepted == (name == Some("egress-gateway")),
+            "{who}: {reception:?}"
+        );
+        let said = match reception {
+            Reception::Accepted(_) => "accepted".to_owned(),
+            Reception::Refused(why) => format!("refused ({why})"),
+        };
+        stage.output(&format!("{who}: {said}"));
+    }
+    stage.good("only the gateway may ask, and so say who the caller is");
+    Ok(())
 }
 
 /// Checks that the request gets the origin's own answer.
@@ -267,7 +315,7 @@ fn pass_tls_through(stage: &mut Stage, rig: &Rig) -> Result<()> {
 }
 
 /// Leaves everything running and prints how to use it, until Ctrl-C, SIGTERM or the end of stdin.
-fn stay(stage: &mut Stage, rig: &Rig) -> Result<()> {
+fn stay(stage: &mut Stage, rig: &Rig, hop: Hop) -> Result<()> {
     stage.step("Yours to play with; end it with Ctrl-C (or close its stdin)");
     let folder = rig.customs.policies.folder().display();
     stage.say("as demo-frontend, and as other:");
@@ -286,9 +334,19 @@ fn stay(stage: &mut Stage, rig: &Rig) -> Result<()> {
     stage.command(&format!("tail -f {}", rig.access_log.display()));
     stage.command(&format!("tail -f {}", customs_log(rig)));
     if let Ok(grpcurl) = tools::grpcurl() {
+        let (certificate, key) = rig.certificates.of("egress-gateway");
+        let transport = match hop {
+            Hop::Plain => "-plaintext".to_owned(),
+            // The certificate of customs has a SPIFFE id and no name, so it cannot be verified here.
+            Hop::MutualTls => format!(
+                "-insecure -cert {} -key {}",
+                certificate.display(),
+                key.display()
+            ),
+        };
         stage.say("ask customs yourself:");
         stage.command(&format!(
-            "{} -plaintext 127.0.0.1:{} list",
+            "{} {transport} 127.0.0.1:{} list",
             grpcurl.path.display(),
             rig.customs.port
         ));

@@ -12,6 +12,7 @@ mod failover;
 mod failures;
 mod held_up;
 mod istiod;
+mod mutual_tls;
 mod routes;
 mod scenario;
 mod spellings;

@@ -39,16 +39,21 @@ impl Workload {
 pub const EGRESS_GATEWAY: &str =
     "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-service-account";
 
+/// The identity in the certificate of customs, in the mesh of `deploy/istio`.
+pub const CUSTOMS: &str = "spiffe://cluster.local/ns/customs-system/sa/customs";
+
 /// The names that the site outside has a certificate for.
 pub const OUTSIDE_NAMES: [&str; 3] = ["www.aliyun.com", "api.partner.example", "files.example"];
 
 /// The folder with all files.
 pub struct Certificates {
     folder: PathBuf,
+    mesh: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Certificates {
-    /// Writes authorities, the workloads' certificates, the gateway's and the outside site's.
+    /// Writes authorities, and the certificates of the workloads, the gateway, customs and the
+    /// outside site.
     pub fn make(folder: &Path, workloads: &[Workload]) -> Result<Certificates> {
         fs::create_dir_all(folder)?;
         let mesh = authority("throw-away mesh authority")?;
@@ -59,16 +64,48 @@ impl Certificates {
             spiffe(&mesh, &workload.spiffe_id(), folder, &workload.name())?;
         }
         spiffe(&mesh, EGRESS_GATEWAY, folder, "egress-gateway")?;
+        let certificates = Certificates {
+            folder: folder.to_path_buf(),
+            mesh,
+        };
+        certificates.renew_customs()?;
         let names = OUTSIDE_NAMES.map(str::to_owned).to_vec();
         issue(&outside, CertificateParams::new(names)?, folder, "origin")?;
-        Ok(Certificates {
-            folder: folder.to_path_buf(),
-        })
+        Ok(certificates)
+    }
+
+    /// Writes another certificate and key for customs, as istio-proxy does: by names of its own,
+    /// beside the mesh's authority, each file renamed into place.
+    pub fn renew_customs(&self) -> Result<()> {
+        let folder = self.of_customs();
+        let scratch = folder.join("next");
+        fs::create_dir_all(&scratch)?;
+        spiffe(&self.mesh, CUSTOMS, &scratch, "customs")?;
+        fs::write(scratch.join("root-cert.pem"), self.mesh.pem())?;
+        for (from, to) in [
+            ("customs.key", "key.pem"),
+            ("customs.pem", "cert-chain.pem"),
+            ("root-cert.pem", "root-cert.pem"),
+        ] {
+            fs::rename(scratch.join(from), folder.join(to))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the folder with the files of customs.
+    pub fn of_customs(&self) -> PathBuf {
+        self.folder.join("customs")
     }
 
     /// Returns the folder with the files.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns the certificate and the key of a workload, or of the gateway (`egress-gateway`).
+    pub fn of(&self, name: &str) -> (PathBuf, PathBuf) {
+        let file = |ending| self.folder.join(format!("{name}.{ending}"));
+        (file("pem"), file("key"))
     }
 
     /// Returns the authority that vouches for the site outside.

@@ -98,7 +98,7 @@ impl Envoys {
 }
 
 /// Replaces every known `${WORD}`. One that is left over is a mistake in the file or in the caller.
-fn fill_in(text: &str, words: &Words) -> Result<String> {
+pub(crate) fn fill_in(text: &str, words: &Words) -> Result<String> {
     let mut filled = text.to_owned();
     for (word, value) in words {
         filled = filled.replace(&format!("${{{word}}}"), value);

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::certificates::{Certificates, Workload};
 use crate::customs::Customs;
-use crate::envoy::{Envoy, Envoys, Words};
+use crate::envoy::{Envoy, Envoys, Words, fill_in};
 use crate::http::{self, Response};
 use crate::process::Guard;
 use crate::tls::{self, Attempt};
@@ -72,6 +72,49 @@ impl Routes {
     }
 }
 
+/// How the gateway reaches customs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// In plain text, as `deploy/istio/enforce` does.
+    Plain,
+    /// With mutual TLS, as `deploy/istio/mutual-tls/mesh-certificates` does.
+    MutualTls,
+}
+
+impl Hop {
+    /// Returns what the gateway's cluster of customs has more than in plain text.
+    fn transport_socket(self, certificates: &Certificates) -> Result<String> {
+        if self == Hop::Plain {
+            return Ok(String::new());
+        }
+        let words = Words::from([("CERTS", certificates.folder().display().to_string())]);
+        let text = fill_in(&read("deploy/local/customs-tls.yaml")?, &words)?;
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        // In the place of a word with four spaces before it.
+        Ok(lines.collect::<Vec<_>>().join("\n    "))
+    }
+
+    /// Returns the arguments of customs: those of the manifest, with files of this rig.
+    fn arguments(self, certificates: &Certificates) -> Result<Option<String>> {
+        if self == Hop::Plain {
+            return Ok(None);
+        }
+        let manifest = "deploy/istio/mutual-tls/mesh-certificates/kustomization.yaml";
+        let text = read(manifest)?.replace("\\\n        ", "");
+        let written = text
+            .split('"')
+            .find(|value| value.starts_with("--tls="))
+            .with_context(|| format!("no --tls in {manifest}"))?;
+        let folder = certificates.of_customs().display().to_string();
+        Ok(Some(written.replace("/etc/istio-output-certs", &folder)))
+    }
+}
+
+/// Returns a file of the repository.
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(crate::repository().join(path)).with_context(|| path.to_owned())
+}
+
 /// A sidecar and its two ports.
 pub struct Sidecar {
     pub workload: Workload,
@@ -105,8 +148,13 @@ pub struct Rig {
 
 impl Rig {
     /// Starts all of it with another team's baseline as the only policy, and returns when all of it
-    /// is ready.
+    /// is ready. The gateway reaches customs in plain text.
     pub fn start(customs: &Path, envoy: &Tool, routes: Routes) -> Result<Rig> {
+        Rig::start_with(customs, envoy, routes, Hop::Plain)
+    }
+
+    /// Starts all of it; the gateway reaches customs as `hop` says.
+    pub fn start_with(customs: &Path, envoy: &Tool, routes: Routes, hop: Hop) -> Result<Rig> {
         let scratch = tempfile::Builder::new().prefix("customs-rig-").tempdir()?;
         let guard = Guard::over(scratch.path())?;
         let certificates = Certificates::make(
@@ -115,6 +163,9 @@ impl Rig {
         )?;
         let mut customs = Customs::prepare(customs, scratch.path(), &guard)?;
         customs.policies.add(policies::BASELINE)?;
+        if let Some(argument) = hop.arguments(&certificates)? {
+            customs.argument(argument);
+        }
         customs.start()?;
 
         let access_log = scratch.path().join("access.jsonl");
@@ -123,7 +174,18 @@ impl Rig {
             binary: envoy.path.clone(),
             scratch: scratch.path().to_path_buf(),
             guard: Arc::clone(&guard),
-            words: words(&customs, &certificates, &access_log, plaintext_port, routes)?,
+            words: Words::from([
+                (
+                    "CUSTOMS_TRANSPORT_SOCKET",
+                    hop.transport_socket(&certificates)?,
+                ),
+                ("CUSTOMS_PORT", customs.port.to_string()),
+                ("ACCESS_LOG", access_log.display().to_string()),
+                ("GATEWAY_PLAINTEXT_PORT", plaintext_port.to_string()),
+            ])
+            .into_iter()
+            .chain(words(&certificates, routes)?)
+            .collect(),
         };
         let origin = envoys.start("origin", "origin", &[])?;
         let gateway = envoys.start("egress-gateway", "egress-gateway", &[])?;
@@ -226,20 +288,11 @@ impl Rig {
     }
 }
 
-fn words(
-    customs: &Customs,
-    certificates: &Certificates,
-    access_log: &Path,
-    plaintext: u16,
-    routes: Routes,
-) -> Result<Words> {
+fn words(certificates: &Certificates, routes: Routes) -> Result<Words> {
     let mut words = Words::from(routes.words());
     words.extend([
-        ("CUSTOMS_PORT", customs.port.to_string()),
         ("CERTS", certificates.folder().display().to_string()),
-        ("ACCESS_LOG", access_log.display().to_string()),
         ("GATEWAY_PORT", ports::free()?.to_string()),
-        ("GATEWAY_PLAINTEXT_PORT", plaintext.to_string()),
         ("GATEWAY_TLS_PORT", ports::free()?.to_string()),
         ("ORIGIN_PORT", ports::free()?.to_string()),
         ("ORIGIN_TLS_PORT", ports::free()?.to_string()),
