@@ -23,7 +23,7 @@ use customs_test_support::process::Guard;
 use customs_test_support::{http, ports, tools};
 
 use crate::gateway::{
-    Endpoints, configuration, customs_cluster, http_listener, plain_cluster, tcp_listener,
+    Asks, Endpoints, configuration, customs_cluster, http_listener, plain_cluster, tcp_listener,
 };
 use crate::http_load::{HttpAnswer, ask};
 use crate::tcp::{Origin, reaches_origin};
@@ -318,7 +318,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn start(cases: Vec<(String, Behaviour)>) -> Result<Scene> {
+    fn start(cases: Vec<(String, Behaviour)>, fails_open: bool) -> Result<Scene> {
         let scratch = tempfile::Builder::new()
             .prefix("customs-fail-safe-")
             .tempdir()?;
@@ -331,8 +331,13 @@ impl Scene {
             let (name, port) = (format!("authorizer-{number}"), serve(behaviour)?);
             let (http, tcp) = (ports::free()?, ports::free()?);
             clusters.push(customs_cluster(&name, &Endpoints::Fixed(&[port]), false));
-            listeners.push(http_listener(http, &name, TIMEOUT));
-            listeners.push(tcp_listener(tcp, &name, "origin", TIMEOUT));
+            let asks = Asks {
+                cluster: &name,
+                timeout: TIMEOUT,
+                fails_open,
+            };
+            listeners.push(http_listener(http, asks));
+            listeners.push(tcp_listener(tcp, asks, "origin"));
             served.push((sentence, http, tcp));
         }
         let admin = ports::free()?;
@@ -395,7 +400,7 @@ fn ask_once((sentence, http_port, tcp_port): &(String, u16, u16)) -> Result<Aske
 
 #[test]
 fn nothing_passes_an_authorizer_that_gives_no_answer() -> Result<()> {
-    let scene = Scene::start(cases())?;
+    let scene = Scene::start(cases(), false)?;
     for round in 0..3 {
         for asked in scene.ask_all()? {
             let Asked {
@@ -438,11 +443,48 @@ fn what_envoy_takes_for_an_allow() -> Result<()> {
         (other, answers(&[8, 1])),
         ("it denies", answers(DENY)),
     ];
-    let cases = cases.map(|(sentence, behaviour)| (sentence.to_owned(), behaviour));
-    let scene = Scene::start(cases.into())?;
-    for asked in scene.ask_all()? {
-        // If this ever fails, Envoy has become safer than the documents say.
-        let expected = asked.sentence != "it denies";
+    let expected = [true, true, true, true, false];
+    passes(
+        cases.map(|(sentence, behaviour)| (sentence.to_owned(), behaviour)),
+        &expected,
+        false,
+    )
+}
+
+/// A gateway with `failOpen: true` lets pass whatever was not answered. So customs answers with a
+/// denial where it can, also if it fails by itself, and with an error only where it cannot.
+#[test]
+fn a_gateway_that_fails_open_lets_errors_pass_and_no_denial() -> Result<()> {
+    let internal = [head(OK_200, END_STREAM, &[("grpc-status", "13")])];
+    let reset = Frame {
+        kind: RST_STREAM,
+        flags: 0,
+        payload: vec![0, 0, 0, 8],
+    };
+    let cases = [
+        ("it denies", answers(DENY)),
+        ("nothing listens", Behaviour::Down),
+        ("it reads each call and never answers", replies([])),
+        ("it reports an internal error", replies(internal)),
+        ("it resets each call", replies([reset])),
+    ];
+    let expected = [false, true, true, true, true];
+    passes(
+        cases.map(|(sentence, behaviour)| (sentence.to_owned(), behaviour)),
+        &expected,
+        true,
+    )
+}
+
+/// Expects of each case whether it passes, over HTTP and TCP alike.
+fn passes<const CASES: usize>(
+    cases: [(String, Behaviour); CASES],
+    expected: &[bool; CASES],
+    fails_open: bool,
+) -> Result<()> {
+    let scene = Scene::start(cases.into(), fails_open)?;
+    for (asked, expected) in scene.ask_all()?.into_iter().zip(*expected) {
+        // If this ever fails, Envoy behaves otherwise than the documents say.
         let passes = (asked.answer.passed(), asked.tcp_passes);
         ensure!(
             passes == (expected, expected),

@@ -20,12 +20,26 @@ pub(crate) enum Endpoints<'e> {
     File(&'e Path),
 }
 
-/// The filters of a listener that asks `cluster`, as istiod writes them.
-fn ext_authz(kind: &str, cluster: &str, timeout: Duration) -> Value {
+/// How a listener asks customs.
+#[derive(Clone, Copy)]
+pub(crate) struct Asks<'a> {
+    pub(crate) cluster: &'a str,
+    pub(crate) timeout: Duration,
+    /// Whether what was not answered passes (`failOpen`).
+    pub(crate) fails_open: bool,
+}
+
+/// The filter of a listener that asks customs, as istiod writes it.
+fn ext_authz(kind: &str, asks: Asks<'_>) -> Value {
+    let Asks {
+        cluster,
+        timeout,
+        fails_open,
+    } = asks;
     let mut config = json!({
         "@type": format!("type.googleapis.com/envoy.extensions.filters.{kind}.ext_authz.v3.ExtAuthz"),
         "transport_api_version": "V3",
-        "failure_mode_allow": false,
+        "failure_mode_allow": fails_open,
         "grpc_service": {
             "timeout": format!("{}s", timeout.as_secs_f64()),
             "envoy_grpc": {"cluster_name": cluster, "authority": "customs"},
@@ -46,8 +60,8 @@ fn listener(port: u16, filters: Value) -> Value {
     })
 }
 
-/// Returns a listener for HTTP that asks `cluster` about each request.
-pub(crate) fn http_listener(port: u16, cluster: &str, timeout: Duration) -> Value {
+/// Returns a listener for HTTP that asks about each request.
+pub(crate) fn http_listener(port: u16, asks: Asks<'_>) -> Value {
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "in",
@@ -60,7 +74,7 @@ pub(crate) fn http_listener(port: u16, cluster: &str, timeout: Duration) -> Valu
             }],
         }]},
         "http_filters": [
-            ext_authz("http", cluster, timeout),
+            ext_authz("http", asks),
             {"name": "router", "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}},
         ],
@@ -68,14 +82,14 @@ pub(crate) fn http_listener(port: u16, cluster: &str, timeout: Duration) -> Valu
     listener(port, json!([{"name": "http", "typed_config": manager}]))
 }
 
-/// Returns a listener for TCP that asks `cluster` about each connection, before it goes to `origin`.
-pub(crate) fn tcp_listener(port: u16, cluster: &str, origin: &str, timeout: Duration) -> Value {
+/// Returns a listener for TCP that asks about each connection, before its bytes go to `origin`.
+pub(crate) fn tcp_listener(port: u16, asks: Asks<'_>, origin: &str) -> Value {
     let proxy = json!({"name": "tcp_proxy", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": "out",
         "cluster": origin,
     }});
-    let mut listener = listener(port, json!([ext_authz("network", cluster, timeout), proxy]));
+    let mut listener = listener(port, json!([ext_authz("network", asks), proxy]));
     listener["listener_filters"] = json!([{"name": "tls_inspector", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}]);
     listener

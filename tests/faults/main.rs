@@ -26,6 +26,7 @@
 )]
 
 mod abuse;
+mod answers;
 mod connection;
 mod drain;
 mod fail_safe;

@@ -15,7 +15,7 @@ use customs_test_support::process::{Guard, Process};
 use customs_test_support::{http, ports, tools, wait_for};
 
 use crate::gateway::{
-    Endpoints, configuration, customs_cluster, http_listener, plain_cluster, tcp_listener,
+    Asks, Endpoints, configuration, customs_cluster, http_listener, plain_cluster, tcp_listener,
     write_endpoints,
 };
 
@@ -80,12 +80,16 @@ impl Replicas {
             }
             Discovery::Late(_) => customs_cluster(CLUSTER, &Endpoints::File(&endpoints), false),
         };
-        let timeout = Duration::from_secs(2);
+        let asks = Asks {
+            cluster: CLUSTER,
+            timeout: Duration::from_secs(2),
+            fails_open: false,
+        };
         let config = configuration(
             admin,
             &[
-                http_listener(port, CLUSTER, timeout),
-                tcp_listener(tcp_port, CLUSTER, "origin", timeout),
+                http_listener(port, asks),
+                tcp_listener(tcp_port, asks, "origin"),
             ],
             &[cluster, plain_cluster("origin", origin)],
         );
