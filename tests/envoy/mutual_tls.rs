@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use customs_test_support::certificates::EGRESS_GATEWAY;
 use customs_test_support::policies::SEED;
 use customs_test_support::rig::{Hop, Rig, Routes};
@@ -48,14 +48,14 @@ fn checks_are_answered_over_mutual_tls_while_certificates_change() -> Result<()>
 
     for _ in 0..3 {
         let Reception::Accepted(first) = knock(&rig, Some("egress-gateway"))? else {
-            panic!("the gateway is refused");
+            bail!("the gateway is refused");
         };
         rig.certificates.renew_customs()?;
         let is_renewed = || match knock(&rig, Some("egress-gateway")) {
             Ok(Reception::Accepted(now)) => (now != first).then_some(()),
             _ => None,
         };
-        wait_for(is_renewed).expect("customs presents its new certificate");
+        wait_for(is_renewed).context("customs keeps its old certificate")?;
         assert_eq!(rig.demo_frontend.get("www.aliyun.com")?.status, 403);
         assert_eq!(rig.other.get("www.aliyun.com")?.status, 301);
     }
@@ -112,6 +112,6 @@ fn a_server_that_is_not_customs_is_asked_nothing_and_nothing_passes() -> Result<
             .ok()
             .filter(|answer| answer.status == 301)
     };
-    wait_for(is_back).expect("the gateway found customs again");
+    wait_for(is_back).context("the gateway does not find customs again")?;
     Ok(())
 }
