@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::decision_log::AuditedDecisionLog;
 use super::settings::Resolved;
 use super::tls_addresses::{ADMIN, LISTEN, TlsAddresses};
+use customs_audit::config::Target;
 use customs_net::{ConnectionSlots, Port, SlotLimits};
 use refusals::{PortKind, PortRefusals};
 
@@ -46,8 +47,12 @@ impl Ports {
         let ports = Ports {
             checks: port(limits.checks, PortKind::Checks).with_tls(tls.config(LISTEN)),
             admin: port(limits.admin, PortKind::Admin).with_tls(tls.config(ADMIN)),
-            tails: (0..tails)
-                .map(|_| port(limits.tail, PortKind::Tail))
+            tails: settings
+                .audit
+                .sinks
+                .iter()
+                .filter(|sink| matches!(sink.target, Target::Tail(_)))
+                .map(|sink| port(limits.tail, PortKind::Tail).with_tls(tls.config(&sink.name())))
                 .collect(),
         };
         ports.show_in(log);

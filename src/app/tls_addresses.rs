@@ -78,6 +78,11 @@ impl TlsAddresses {
                 addresses.add(address, options)?;
             }
         }
+        for sink in &settings.audit.sinks {
+            if let Some(options) = sink.tail.tls() {
+                addresses.add(&sink.name(), &options)?;
+            }
+        }
         Ok(addresses)
     }
 

@@ -187,6 +187,28 @@ fn operators_are_asked_for_a_certificate_too_if_the_settings_say_so() {
 }
 
 #[test]
+fn subscribers_of_the_audit_log_are_asked_for_a_certificate_too() {
+    let site = Site::new();
+    let port = customs_test_support::ports::free().unwrap();
+    let options = site.folder.setting().replace(',', "&");
+    let server = plan(&format!("--audit tail:127.0.0.1:{port}?{options}")).start();
+    let (authority, gateway) = (site.mesh.pem(), site.mesh.issue(&Leaf::workload(GATEWAY)));
+    let client = TlsClient::trusting(&authority);
+    let presented = client::presented(port, &client.presenting(&gateway).config()).unwrap();
+    let status = server.status();
+    assert_eq!(
+        status["tls"][0]["address"],
+        format!("tail:127.0.0.1:{port}")
+    );
+    assert!(!presented.is_empty());
+    let counted = "customs_refusals_total{cause=\"tls_no_certificate\"} 1";
+    let _ = client::presented(port, &client.config());
+    server.until("the refusal", || {
+        server.get("/metrics")?.1.contains(counted).then_some(())
+    });
+}
+
+#[test]
 fn a_handshake_that_never_ends_is_ended() {
     use std::io::{Read, Write};
     let site = Site::new();

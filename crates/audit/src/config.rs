@@ -7,6 +7,8 @@
 
 #[cfg(feature = "network-sinks")]
 pub mod otlp;
+#[cfg(feature = "network-sinks")]
+pub mod tail;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +20,11 @@ use jiff::SignedDuration;
 use customs_record::filter::{Filter, ParseFilterError};
 use customs_record::stream::{Format, ParseFormatError};
 #[cfg(feature = "network-sinks")]
+use customs_tls::client_ids::ParseClientIdError;
+#[cfg(feature = "network-sinks")]
 use otlp::{HeaderError, OtlpOptions, OtlpOptionsError};
+#[cfg(feature = "network-sinks")]
+use tail::{TailOptions, TailOptionsError};
 
 /// One sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +42,9 @@ pub struct SinkConfig {
     /// TLS and headers; for OTLP only.
     #[cfg(feature = "network-sinks")]
     pub otlp: OtlpOptions,
+    /// TLS; for tails only.
+    #[cfg(feature = "network-sinks")]
+    pub tail: TailOptions,
 }
 
 /// Where a sink writes.
@@ -135,7 +144,8 @@ pub enum SinkConfigError {
     /// An unknown option.
     #[error(
         "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip; mode, owner or peers of a unix \
-         socket; or ca, certificate, private_key, server_name, header or headers_file of `otlp:`"
+         socket; or ca, certificate, private_key, server_name, header or headers_file of `otlp:`; or certificate, private_key, client_ca, client_ids or \
+         min_version of `tail:`"
     )]
     NoOption(String),
     /// An option for files at another sink.
@@ -147,6 +157,13 @@ pub enum SinkConfigError {
     /// An option for OTLP at another sink.
     #[error("the option `{0}` is for `otlp:` only: remove it")]
     OtlpAlone(String),
+    /// An option for tails at another sink.
+    #[error("the option `{0}` is for `tail:` only: remove it")]
+    TailAlone(String),
+    /// Options of a tail that do not fit together.
+    #[cfg(feature = "network-sinks")]
+    #[error(transparent)]
+    Tail(#[from] TailOptionsError),
     /// Options that do not fit together.
     #[cfg(feature = "network-sinks")]
     #[error(transparent)]
@@ -190,6 +207,13 @@ pub enum SinkOptionError {
     /// A path.
     #[error("expected a path")]
     Path,
+    /// A version of TLS.
+    #[error("expected `TLSv1.2` or `TLSv1.3`, not `{0}`")]
+    TlsVersion(String),
+    /// The id of a subscriber.
+    #[cfg(feature = "network-sinks")]
+    #[error(transparent)]
+    ClientId(#[from] ParseClientIdError),
     /// The name of a server.
     #[error("expected a name or an IP address, not `{0}`")]
     ServerName(String),
@@ -212,6 +236,10 @@ impl FromStr for SinkConfig {
         #[cfg(feature = "network-sinks")]
         if let Target::Otlp(url) = &config.target {
             config.otlp.check(url)?;
+        }
+        #[cfg(feature = "network-sinks")]
+        if let Target::Tail(address) = &config.target {
+            config.tail.check(address)?;
         }
         Ok(config)
     }
@@ -290,6 +318,8 @@ impl SinkConfig {
             rotation: Rotation::default(),
             #[cfg(feature = "network-sinks")]
             otlp: OtlpOptions::default(),
+            #[cfg(feature = "network-sinks")]
+            tail: TailOptions::default(),
         }
     }
 
@@ -324,6 +354,11 @@ impl SinkConfig {
             "mode" => self.set_socket_option("mode", value)?,
             "owner" => self.set_socket_option("owner", value)?,
             "peers" => self.set_socket_option("peers", value)?,
+            "client_ca" | "client_ids" | "min_version" => return self.set_tail(key, value),
+            #[cfg(feature = "network-sinks")]
+            "certificate" | "private_key" if matches!(self.target, Target::Tail(_)) => {
+                return self.set_tail(key, value);
+            }
             "ca" | "certificate" | "private_key" | "server_name" | "header" | "headers_file" => {
                 return self.set_otlp(key, value);
             }
@@ -376,6 +411,22 @@ impl SinkConfig {
         }
         let _ = value;
         Err(SinkConfigError::OtlpAlone(key.to_owned()))
+    }
+
+    /// Sets an option that only tails have.
+    fn set_tail(&mut self, key: &str, value: &str) -> Result<(), SinkConfigError> {
+        #[cfg(feature = "network-sinks")]
+        if let Target::Tail(_) = self.target {
+            return self
+                .tail
+                .set(key, value)
+                .map_err(|why| SinkConfigError::BadValue {
+                    key: key.to_owned(),
+                    why,
+                });
+        }
+        let _ = value;
+        Err(SinkConfigError::TailAlone(key.to_owned()))
     }
 
     /// Returns the name in records, metrics and messages: the target without its options.

@@ -29,7 +29,8 @@ fn a_sink_is_read_with_its_options() {
             format,
             on_full,
             rotation,
-            otlp: OtlpOptions::default()
+            otlp: OtlpOptions::default(),
+            tail: TailOptions::default(),
         }
     );
     assert_eq!(read.name(), "file:/a/b:c");
