@@ -6,7 +6,6 @@ pub(super) mod refusals;
 pub(super) mod slots;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::decision_log::AuditedDecisionLog;
 use super::settings::Resolved;
@@ -14,9 +13,6 @@ use super::tls_addresses::{ADMIN, LISTEN, TlsAddresses};
 use customs_audit::config::Target;
 use customs_net::{ConnectionSlots, Port, SlotLimits};
 use refusals::{PortKind, PortRefusals};
-
-/// How long a client may take from the connection to its first byte.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The ports of one server.
 #[derive(Debug)]
@@ -42,7 +38,9 @@ impl Ports {
         let limits = settings.slots.fit(threads, has_admin, tails);
         let port = |limits: SlotLimits, kind| {
             let observer = Arc::new(PortRefusals::new(log, kind));
-            Port::new(ConnectionSlots::new(limits), FIRST_BYTE_TIMEOUT, observer)
+            // The first byte is the beginning of the handshake, whose deadline is the same.
+            let timeout = settings.connections.handshake_timeout;
+            Port::new(ConnectionSlots::new(limits), timeout, observer)
         };
         let ports = Ports {
             checks: port(limits.checks, PortKind::Checks).with_tls(tls.config(LISTEN)),

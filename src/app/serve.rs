@@ -125,7 +125,7 @@ pub(super) async fn serve(
         &tls,
         (addresses.admin.is_some(), tails.len()),
     );
-    let mut record = (writers, bound.serve(&tails, &ports)?);
+    let mut record = (writers, bound.serve(&tails, &ports, &settings.connections)?);
     let started = Running::start(
         &settings,
         file,
@@ -250,7 +250,11 @@ impl Running {
         );
         if let Some(listener) = admin {
             let report = overview.clone();
-            let limits = AdminLimits::default();
+            let limits = AdminLimits {
+                request_timeout: settings.connections.request_timeout,
+                header_size: usize::try_from(settings.connections.header_list_size)
+                    .unwrap_or(usize::MAX),
+            };
             let questions = Questions::new(limits.request_timeout, move |request| {
                 Box::pin(explainer.clone().answer(request))
             });

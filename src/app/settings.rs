@@ -74,9 +74,43 @@ settings! {
     /// every call on it.
     max_pending_resets: Option<u32> = None, Flag("N"), Restart;
 
+    /// The number of frames per second that a connection may send without a call, 10 to 100,000:
+    /// pings, settings, window updates. Five seconds' worth may come at once, and each call adds
+    /// eight, so a busy proxy may send as many as it needs. A connection that sends more is closed.
+    max_control_frames: u32 = 200, Flag("N"), Restart;
+
+    /// The largest list of headers of a call, `4KiB` to `1MiB`, as HTTP/2 counts it: names, values,
+    /// and 32 bytes for each. The headers of a request that the proxy asks about are not among
+    /// them: they are in the message.
+    max_header_list_size: String = "16KiB".into(), Flag("SIZE"), Restart;
+
     /// The largest message that is read, `64KiB` to `64MiB`. If the proxy sends bodies
     /// (`with_request_body`), they must fit.
     max_message_size: String = "4MiB".into(), Flag("SIZE"), Restart;
+
+    /// The memory for calls on all connections of `listen` that are not whole yet or whose answers are
+    /// not taken, `1MiB` to `16GiB`, and at least twice `max_message_size`. Each connection has
+    /// 96 KiB besides, and holds at most as much of this as it leaves free. A call beyond that is
+    /// refused.
+    max_body_memory: String = "32MiB".into(), Flag("SIZE"), Restart;
+
+    /// How long a client may take from its connection to the first frame of HTTP/2, a TLS handshake
+    /// included. Then the connection is closed.
+    handshake_timeout: String = "5s".into(), Flag("TIME"), Restart;
+
+    /// How long a client may take for the headers and the message of a call, and how long answers
+    /// may wait for it without one being taken. Then the call is refused or the connection is
+    /// closed.
+    request_timeout: String = "5s".into(), Flag("TIME"), Restart;
+
+    /// How long a connection may stay without a call. Then its client is asked to open another one
+    /// when it needs one.
+    idle_timeout: String = "5m".into(), Flag("TIME"), Restart;
+
+    /// The age at which the client of a connection is asked to open another one, or `0` for never;
+    /// it differs by up to a tenth from one connection to the next. So the connections of the
+    /// proxies spread over new replicas. No call is lost.
+    max_connection_age: String = "30m".into(), Flag("TIME"), Restart;
 
     /// The certificate of the TCP addresses of `listen`, and the clients that they accept; without
     /// it they are plain text. A change of the files takes effect without a restart. A unix socket

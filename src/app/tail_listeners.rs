@@ -15,7 +15,7 @@ use super::ports::refusals::PortRefusals;
 use connection::TailLimits;
 use customs_audit::config::{SinkConfig, Target};
 use customs_audit::tail::{Tail, TailServer};
-use customs_net::{Address, BindError, Listener, Port, RuntimeTasks};
+use customs_net::{Address, BindError, ConnectionLimits, Listener, Port, RuntimeTasks};
 
 /// How long subscribers may take to read the last records.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -66,7 +66,17 @@ impl Bound {
     ///
     /// # Errors
     /// If reflection cannot be built, which only a broken build causes.
-    pub(super) fn serve(self, tails: &[Tail], ports: &Ports) -> Result<Tails> {
+    pub(super) fn serve(
+        self,
+        tails: &[Tail],
+        ports: &Ports,
+        connections: &ConnectionLimits,
+    ) -> Result<Tails> {
+        let limits = TailLimits {
+            request_timeout: connections.request_timeout,
+            header_list_size: connections.header_list_size,
+            ..TailLimits::default()
+        };
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         for ((listener, tail), port) in self.0.into_iter().zip(tails).zip(&ports.tails) {
             tracing::info!(
@@ -74,7 +84,7 @@ impl Bound {
                 "serving subscribers of the audit log"
             );
             let server = TailServer::new(tail)?;
-            tasks.spawn(serve(server, listener, port.clone(), stop.clone()));
+            tasks.spawn(serve(server, listener, port.clone(), limits, stop.clone()));
         }
         Ok(Tails { tasks, stop })
     }
@@ -84,13 +94,13 @@ async fn serve(
     server: TailServer,
     listener: Listener,
     port: Port<PortRefusals>,
+    limits: TailLimits,
     stop: CancellationToken,
 ) -> Result<()> {
     let (refusals, end) = (port.observer().clone(), stop.clone());
     let connect = move |connection| {
         let (routes, refusals, stop) = (server.routes(), refusals.clone(), stop.clone());
         async move {
-            let limits = TailLimits::default();
             connection::serve(connection, routes, limits, &refusals, stop).await;
         }
     };

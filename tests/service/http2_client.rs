@@ -92,10 +92,20 @@ impl Client {
                     }
                 }
             }
-            let mut more = [0; 16 << 10];
-            match self.socket.read(&mut more).await {
-                Ok(0) | Err(_) => return Came { gone: true, ..came },
-                Ok(count) => self.read.extend(&more[..count]),
+            if !self.receive().await {
+                return Came { gone: true, ..came };
+            }
+        }
+    }
+
+    /// Reads more of what the server sends. Returns false if it has closed the connection.
+    pub(crate) async fn receive(&mut self) -> bool {
+        let mut more = [0; 16 << 10];
+        match self.socket.read(&mut more).await {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.read.extend(&more[..count]);
+                true
             }
         }
     }

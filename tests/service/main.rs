@@ -11,6 +11,8 @@
 
 mod connections;
 mod http2_client;
+mod limits;
+mod memory;
 mod panics;
 mod refused;
 mod rig;

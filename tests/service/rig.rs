@@ -37,7 +37,7 @@ use tonic::transport::Channel;
 pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
     concurrent_streams: 50,
     pending_resets: 200,
-    message_size: 4 << 20,
+    ..ConnectionLimits::DEFAULT
 };
 
 /// How long a client may be silent.
@@ -228,13 +228,31 @@ impl Drop for Held {
 impl Rig {
     /// Serves a policy; with an empty text there is no policy at all.
     pub(crate) async fn start(policy: &str, settings: Settings) -> Rig {
-        Rig::start_with_slots(policy, settings, SlotLimits::default()).await
+        Rig::start_limited(policy, settings, LIMITS, SlotLimits::default()).await
+    }
+
+    /// Serves a policy with other limits of a connection.
+    pub(crate) async fn start_with(
+        policy: &str,
+        settings: Settings,
+        limits: ConnectionLimits,
+    ) -> Rig {
+        Rig::start_limited(policy, settings, limits, SlotLimits::default()).await
     }
 
     /// Serves a policy on a port with so many slots.
     pub(crate) async fn start_with_slots(
         policy: &str,
         settings: Settings,
+        slots: SlotLimits,
+    ) -> Rig {
+        Rig::start_limited(policy, settings, LIMITS, slots).await
+    }
+
+    async fn start_limited(
+        policy: &str,
+        settings: Settings,
+        limits: ConnectionLimits,
         slots: SlotLimits,
     ) -> Rig {
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.clone()));
@@ -276,7 +294,7 @@ impl Rig {
             ..Options::default()
         };
         let checks = Checks::new(reader, log.clone(), options, Vec::new());
-        let services = Services::new(checks, health_service, LIMITS, shutdown.clone()).unwrap();
+        let services = Services::new(checks, health_service, limits, shutdown.clone()).unwrap();
         let listener = "127.0.0.1:0"
             .parse::<Address>()
             .unwrap()

@@ -19,10 +19,13 @@
 
 pub mod attributes;
 mod connection;
+mod held_body;
 mod ids;
 pub mod json;
 mod node_deserializer;
+mod other_calls;
 mod panic_isolation;
+mod pieces;
 pub mod response;
 mod router;
 mod server;

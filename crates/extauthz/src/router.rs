@@ -8,24 +8,29 @@
 
 use std::fmt::Display;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::held_body::HeldBody;
+use super::other_calls::{self, OtherCalls};
 use super::service::{Checks, Deadline, DecisionLog, PeerIdentity, Pending, late};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
-use customs_net::ConnectionLimits;
+use customs_net::{CallInHand, ConnectionActivity, ConnectionLimits, MemoryPool};
 use customs_net::{ConnectionObserver, ConnectionRefusal, SlotHandle};
 use customs_record::{PeerAddress, RefusalCause};
 
@@ -48,6 +53,8 @@ pub(crate) struct Settling<L: DecisionLog> {
     /// The connection's router, so that two threads share nothing for it.
     router: Arc<CheckRouter<L>>,
     pending: Option<Pending<L::Reservation>>,
+    /// Ends once the transport has the answer.
+    _in_hand: CallInHand,
 }
 
 impl<L: DecisionLog> Sending for Settling<L> {
@@ -72,11 +79,29 @@ pub(crate) struct CheckRouter<L> {
     checks: Arc<Checks<L>>,
     routes: Routes,
     limits: ConnectionLimits,
-    peer: PeerAddress,
-    identity: PeerIdentity,
-    /// What whole calls prove the connection by; `None` before there is a connection.
-    slot: Option<SlotHandle>,
+    memory: MemoryPool,
+    others: OtherCalls,
+    connection: ConnectionContext,
 }
+
+/// What a call's connection has to say about it.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionContext {
+    /// The client's address.
+    pub(crate) peer: PeerAddress,
+    /// The client's identity, if the connection has proven one.
+    pub(crate) identity: PeerIdentity,
+    /// What whole calls prove the connection by; `None` before there is a connection.
+    pub(crate) slot: Option<SlotHandle>,
+    /// What the connection is doing.
+    pub(crate) activity: Arc<ConnectionActivity>,
+    /// Ends the streams of the connection.
+    pub(crate) ending: CancellationToken,
+}
+
+/// Ends the stream of a call whose request has it among its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamEnd(pub(crate) CancellationToken);
 
 impl<L> Clone for CheckRouter<L> {
     fn clone(&self) -> Self {
@@ -84,17 +109,17 @@ impl<L> Clone for CheckRouter<L> {
             checks,
             routes,
             limits,
-            peer,
-            identity,
-            slot,
+            memory,
+            others,
+            connection,
         } = self;
         CheckRouter {
             checks: checks.clone(),
             routes: routes.clone(),
             limits: *limits,
-            peer: *peer,
-            identity: identity.clone(),
-            slot: slot.clone(),
+            memory: memory.clone(),
+            others: others.clone(),
+            connection: connection.clone(),
         }
     }
 }
@@ -106,27 +131,43 @@ impl<L: DecisionLog> CheckRouter<L> {
             checks,
             routes,
             limits,
-            peer: PeerAddress::Other,
-            identity: PeerIdentity::default(),
-            slot: None,
+            memory: MemoryPool::new(limits.body_memory),
+            others: OtherCalls::default(),
+            connection: ConnectionContext {
+                peer: PeerAddress::Other,
+                identity: PeerIdentity::default(),
+                slot: None,
+                activity: Arc::default(),
+                ending: CancellationToken::new(),
+            },
         }
     }
 
-    /// Returns the same router for a connection of this peer.
-    pub(crate) fn of(self, peer: PeerAddress, identity: PeerIdentity, slot: SlotHandle) -> Self {
+    /// Returns the same router for a connection.
+    pub(crate) fn of(self, connection: ConnectionContext) -> Self {
         CheckRouter {
-            peer,
-            identity,
-            slot: Some(slot),
+            connection,
+            others: self.others.of_connection(),
             ..self
         }
     }
 
     /// Notes a whole call, so that the connection does not give way to a new one.
     fn prove(&self) {
-        if let Some(slot) = &self.slot {
+        self.connection.activity.set_whole_call();
+        if let Some(slot) = &self.connection.slot {
             slot.prove();
         }
+    }
+
+    /// Returns the memory that all connections share.
+    pub(crate) fn memory(&self) -> MemoryPool {
+        self.memory.clone()
+    }
+
+    /// Returns what the connection is doing.
+    pub(crate) fn activity(&self) -> &Arc<ConnectionActivity> {
+        &self.connection.activity
     }
 
     /// Returns the limits of a connection.
@@ -136,27 +177,32 @@ impl<L: DecisionLog> CheckRouter<L> {
 
     /// Reports a call that was refused before it was a check.
     pub(crate) fn refuse(&self, cause: RefusalCause, example: &dyn Display) {
-        self.checks.refuse(self.peer, cause, example);
+        self.checks.refuse(self.connection.peer, cause, example);
     }
 
-    /// Answers one call, within the time that its caller waits.
+    /// Answers one call, within the time that its caller waits. The connection has it in hand until
+    /// the transport has its answer.
     ///
     /// # Errors
     /// If the caller is gone before its request is complete.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
+        in_hand: CallInHand,
     ) -> hyper::Result<CallResponse<L>> {
+        if !self.connection.activity.has_memory() {
+            return Ok(self.refuse_without_memory().map(Either::Right));
+        }
         if let Some(refused) = self.refuse_other_protocols(&request) {
             return Ok(refused.map(Either::Right));
         }
         let grpc_timeout = unary::grpc_timeout(request.headers());
         // There is no timer unless the caller set a timeout.
         let Some(grpc_timeout) = grpc_timeout else {
-            return self.take(request, Deadline::default()).await;
+            return self.take(request, Deadline::default(), in_hand).await;
         };
         let deadline = Deadline(Instant::now().checked_add(grpc_timeout));
-        timeout(grpc_timeout, self.take(request, deadline))
+        timeout(grpc_timeout, self.take(request, deadline, in_hand))
             .await
             .unwrap_or_else(|_late| Ok(late().into_http().map(Either::Right)))
     }
@@ -204,15 +250,36 @@ impl<L: DecisionLog> CheckRouter<L> {
 
     async fn take(
         self: &Arc<Self>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         deadline: Deadline,
+        in_hand: CallInHand,
     ) -> hyper::Result<CallResponse<L>> {
         if request.uri().path() == CHECK {
-            return self.check(request, deadline).await;
+            return self.check(request, deadline, in_hand).await;
         }
+        let is_health = other_calls::is_health(request.uri());
+        let Some(other) = self.others.begin(is_health) else {
+            let most = other_calls::PER_CONNECTION;
+            let example =
+                format_args!("a call beyond the {most} of a connection that are not checks");
+            self.refuse(RefusalCause::TooManyCalls, &example);
+            let status = Status::resource_exhausted("too many calls that are not checks");
+            return Ok(status.into_http().map(Either::Right));
+        };
+        let timeout = self.limits.request_timeout;
+        let mut request = match other_calls::detach(request, is_health, timeout).await {
+            Ok(request) => request,
+            Err(why) => {
+                self.refuse(why.cause(), &why);
+                return Ok(why.status().into_http().map(Either::Right));
+            }
+        };
         request.extensions_mut().insert(deadline);
+        request
+            .extensions_mut()
+            .insert(StreamEnd(self.connection.ending.clone()));
         let path = shown(request.uri().path());
-        let response = self.route(request.map(Body::new)).await;
+        let response = self.route(request).await;
         // A call that is refused at once has its status in its headers.
         match response.headers().get("grpc-status") {
             Some(status) if status == UNIMPLEMENTED => self.refuse(
@@ -223,26 +290,29 @@ impl<L: DecisionLog> CheckRouter<L> {
             None if path.starts_with(HEALTH) => self.prove(),
             _ => {}
         }
-        Ok(response)
+        Ok(response.map(|body| Either::Right(Body::new(HeldBody::new(body, (in_hand, other))))))
     }
 
     async fn check(
         self: &Arc<Self>,
         request: Request<Incoming>,
         deadline: Deadline,
+        in_hand: CallInHand,
     ) -> hyper::Result<CallResponse<L>> {
         let (mut head, body) = request.into_parts();
-        let mut unread = Unread(Some(self));
-        let body = unary::read(body, self.limits.message_size).await?;
-        unread.0 = None;
+        let Some(body) = self.read(&mut head, body).await? else {
+            return Ok(unfinished(&self.limits).into_http().map(Either::Right));
+        };
         let unusual = match body {
-            UnaryBody::Message(message) => {
-                match self.checks.answer(&message, deadline, &self.identity).await {
+            UnaryBody::Message(message, _memory) => {
+                let identity = &self.connection.identity;
+                match self.checks.answer(&message, deadline, identity).await {
                     Ok(Some((framed, pending))) => {
                         self.prove();
                         let settling = Settling {
                             router: self.clone(),
                             pending: Some(pending),
+                            _in_hand: in_hand,
                         };
                         return Ok(unary::response(framed, settling).map(Either::Left));
                     }
@@ -268,8 +338,47 @@ impl<L: DecisionLog> CheckRouter<L> {
             }
         };
         head.extensions.insert(deadline);
-        head.extensions.insert(self.identity.clone());
-        Ok(self.route(Request::from_parts(head, unusual)).await)
+        head.extensions.insert(self.connection.identity.clone());
+        let response = self.route(Request::from_parts(head, unusual)).await;
+        Ok(response.map(Either::Right))
+    }
+
+    /// Reads the message of a check. `None` if it is not whole within the time that the settings
+    /// allow. A message that is whole already needs no timer, and its headers stay as they are.
+    async fn read(
+        &self,
+        head: &mut Parts,
+        body: Incoming,
+    ) -> hyper::Result<Option<UnaryBody<Incoming>>> {
+        let mut unread = Unread(Some(self));
+        let (limits, activity) = (&self.limits, &self.connection.activity);
+        let mut reading = pin!(unary::read(body, limits.message_size, activity));
+        let body = match unary::poll_once(reading.as_mut()).await {
+            Poll::Ready(body) => Ok(body),
+            Poll::Pending => {
+                unary::strip(&mut head.headers);
+                head.uri = Uri::from_static(CHECK);
+                timeout(limits.request_timeout, reading).await
+            }
+        };
+        match body {
+            Ok(body) => {
+                let body = body?;
+                unread.0 = None;
+                Ok(Some(body))
+            }
+            Err(_late) => {
+                unread.0 = None;
+                let time = self.limits.request_timeout;
+                let example = format_args!("a check whose message was not whole after {time:?}");
+                self.refuse(RefusalCause::RequestTimeout, &example);
+                if !activity.has_whole_call() {
+                    // A client that has never finished a call is not worth a connection.
+                    self.connection.ending.cancel();
+                }
+                Ok(None)
+            }
+        }
     }
 
     /// Returns the answer to an unusual message, unless the general implementation answers it.
@@ -281,10 +390,20 @@ impl<L: DecisionLog> CheckRouter<L> {
                     "{unusual}; the limit is {most} (max_message_size)"
                 )))
             }
+            Unusual::NoMemory => Some(without_memory()),
             // It has several messages, and the general implementation would answer only the first.
             Unusual::Several => Some(Status::unimplemented("a check is a call with one message")),
             Unusual::Nothing | Unusual::Compressed | Unusual::Unfinished => None,
         }
+    }
+
+    fn refuse_without_memory(&self) -> Response<Body> {
+        let calls = self.connection.activity.open_calls();
+        self.refuse(
+            RefusalCause::MemoryExhausted,
+            &format_args!("a call on a connection that has {calls} open"),
+        );
+        without_memory().into_http()
     }
 
     /// Calls the general implementation. The future is boxed, so that a check, which does not need
@@ -292,11 +411,11 @@ impl<L: DecisionLog> CheckRouter<L> {
     fn route(
         &self,
         request: Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = CallResponse<L>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         let mut routes = self.routes.clone();
         Box::pin(async move {
             let Ok(response) = routes.call(request).await;
-            response.map(Either::Right)
+            response
         })
     }
 }
@@ -308,6 +427,10 @@ impl<L: DecisionLog> ConnectionObserver for CheckRouter<L> {
             ConnectionRefusal::Http1 => RefusalCause::Http1,
             ConnectionRefusal::OtherProtocol => RefusalCause::OtherProtocol,
             ConnectionRefusal::TooManyResets => RefusalCause::ConnectionCut,
+            ConnectionRefusal::FrameFlood => RefusalCause::FrameFlood,
+            ConnectionRefusal::HandshakeTimeout => RefusalCause::HandshakeTimeout,
+            ConnectionRefusal::RequestTimeout => RefusalCause::RequestTimeout,
+            ConnectionRefusal::AnswersUnread => RefusalCause::AnswersUnread,
             ConnectionRefusal::StreamRefused => RefusalCause::StreamRefused,
         };
         self.refuse(cause, example);
@@ -327,6 +450,21 @@ impl<L: DecisionLog> Drop for Unread<'_, L> {
             );
         }
     }
+}
+
+/// Returns the status of a call for which there is no memory.
+fn without_memory() -> Status {
+    Status::resource_exhausted(
+        "the server has no memory for another call that is not whole or not read (max_body_memory)",
+    )
+}
+
+/// Returns the status of a check whose message was not whole in time.
+fn unfinished(limits: &ConnectionLimits) -> Status {
+    let time = limits.request_timeout;
+    Status::deadline_exceeded(format!(
+        "the message was not whole after {time:?} (request_timeout)"
+    ))
 }
 
 /// gRPC's spelling of [`Code::Unimplemented`].

@@ -22,7 +22,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::connection;
-use super::router::CheckRouter;
+use super::router::{CheckRouter, StreamEnd};
 use super::service::{Checks, DecisionLog};
 use customs_net::{ConnectionLimits, Listener, Port, PortObserver, Workers};
 
@@ -33,6 +33,9 @@ const SERVICES: [&str; 4] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
+
+/// The most bytes of a request of reflection: it names a file or a symbol.
+const LONGEST_REFLECTION: usize = 4 << 10;
 
 /// The services of one server. Every listener serves all of them.
 #[derive(Clone, Debug)]
@@ -73,7 +76,10 @@ impl<L: DecisionLog> Services<L> {
                 builder.with_service_name(*service)
             })
         };
-        let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+        let v1 = reflection().build_v1()?;
+        let v1 = v1.max_decoding_message_size(LONGEST_REFLECTION);
+        let v1alpha = reflection().build_v1alpha()?;
+        let v1alpha = v1alpha.max_decoding_message_size(LONGEST_REFLECTION);
         let checks = Arc::new(checks);
         let unusual = AuthorizationServer::from_arc(checks.clone())
             .max_decoding_message_size(limits.message_size);
@@ -161,8 +167,11 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        // The end of the connection is the shutdown too, for what is open on it.
+        let end = request.extensions().get().map(|StreamEnd(end)| end);
+        let end = end.unwrap_or(&self.shutdown).clone();
         let response = self.service.call(request);
-        let shutdown = Box::pin(self.shutdown.clone().cancelled_owned());
+        let shutdown = Box::pin(end.cancelled_owned());
         Box::pin(async move {
             Ok(response.await?.map(|inner| {
                 Body::new(Ended {

@@ -7,16 +7,20 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
+use super::pieces::{NoMemoryError, Pieces};
+use customs_net::{ConnectionActivity, MessageMemory};
 use customs_record::RefusalCause;
 
 /// The most bytes of one DATA frame. The transport gathers frames below a kilobyte and writes
@@ -31,8 +35,8 @@ const OK: HeaderValue = HeaderValue::from_static("0");
 
 /// What a request's body holds.
 pub(crate) enum UnaryBody<B> {
-    /// One message, and the end.
-    Message(Bytes),
+    /// One message, and the end; the memory is counted if it arrived in pieces.
+    Message(Bytes, Option<MessageMemory>),
     /// Something else, with the part that was read put back.
     Unusual(Unusual, Rewind<B>),
 }
@@ -50,6 +54,8 @@ pub(crate) enum Unusual {
     Several,
     /// The body ends within the message.
     Unfinished,
+    /// There is no memory for the rest of the message.
+    NoMemory,
 }
 
 impl Unusual {
@@ -60,6 +66,7 @@ impl Unusual {
             Unusual::Compressed => RefusalCause::MessageCompressed,
             Unusual::Nothing | Unusual::Several => RefusalCause::MessageCount,
             Unusual::Unfinished => RefusalCause::MessageUnfinished,
+            Unusual::NoMemory => RefusalCause::MemoryExhausted,
         }
     }
 }
@@ -72,53 +79,75 @@ impl fmt::Display for Unusual {
             Unusual::Nothing => f.write_str("a call without a message"),
             Unusual::Several => f.write_str("a call with more than one message"),
             Unusual::Unfinished => f.write_str("a message that ends too soon"),
+            Unusual::NoMemory => f.write_str("a message in pieces for which there is no memory"),
         }
     }
 }
 
-/// Reads the one message of a call, if it has at most `most` bytes.
+/// Reads the one message of a call, if it has at most `most` bytes. What must be kept until the rest
+/// arrives is counted on the memory of its connection.
 ///
 /// # Errors
 /// What the transport reports: the caller is gone and waits for no answer.
 pub(crate) async fn read<B: Body<Data = Bytes> + Unpin>(
     mut body: B,
     most: usize,
+    connection: &Arc<ConnectionActivity>,
 ) -> Result<UnaryBody<B>, B::Error> {
-    let mut read = Bytes::new();
+    let mut pieces = Pieces::new(connection);
+    // The most bytes that this message is to have, with its prefix.
+    let mut expected = PREFIX + most;
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else {
-            break;
+        let next = match poll_once(body.frame()).await {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                if let Err(NoMemoryError) = pieces.wait(expected) {
+                    return Ok(handed_back(Unusual::NoMemory, pieces, body));
+                }
+                body.frame().await
+            }
         };
         // Trailers of a request have no meaning, and nothing follows them.
+        let Some(frame) = next else { break };
         let Ok(data) = frame?.into_data() else { break };
-        read = joined(read, data);
-        match message_length(&read) {
+        if let Err(NoMemoryError) = pieces.add(data, expected) {
+            return Ok(handed_back(Unusual::NoMemory, pieces, body));
+        }
+        match message_length(pieces.bytes()) {
             None => {}
-            Some(Err(unusual)) => {
-                return Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body }));
-            }
+            Some(Err(unusual)) => return Ok(handed_back(unusual, pieces, body)),
             Some(Ok(length)) if length > most => {
-                return Ok(UnaryBody::Unusual(
-                    Unusual::TooLarge(length),
-                    Rewind { read, rest: body },
-                ));
+                return Ok(handed_back(Unusual::TooLarge(length), pieces, body));
             }
             // A body that is longer than its message says is not read further.
-            Some(Ok(length)) if read.len() > PREFIX + length => break,
-            Some(Ok(_)) => {}
+            Some(Ok(length)) if pieces.bytes().len() > PREFIX + length => break,
+            Some(Ok(length)) => expected = PREFIX + length,
         }
     }
-    let unusual = match message_length(&read) {
+    let read = pieces.bytes();
+    let unusual = match message_length(read) {
         Some(Ok(length)) if read.len() == PREFIX + length => {
-            read.advance(PREFIX);
-            return Ok(UnaryBody::Message(read));
+            let (mut message, memory) = pieces.into_bytes();
+            message.advance(PREFIX);
+            return Ok(UnaryBody::Message(message, memory));
         }
         Some(Ok(length)) if read.len() > PREFIX + length => Unusual::Several,
         Some(Err(unusual)) => unusual,
         None if read.is_empty() => Unusual::Nothing,
         Some(Ok(_)) | None => Unusual::Unfinished,
     };
-    Ok(UnaryBody::Unusual(unusual, Rewind { read, rest: body }))
+    Ok(handed_back(unusual, pieces, body))
+}
+
+fn handed_back<B>(unusual: Unusual, pieces: Pieces<'_>, rest: B) -> UnaryBody<B> {
+    let (read, _memory) = pieces.into_bytes();
+    UnaryBody::Unusual(unusual, Rewind { read, rest })
+}
+
+/// Polls a future once.
+pub(crate) async fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// Returns the length that an uncompressed message declares, once the prefix is complete.
@@ -130,16 +159,6 @@ fn message_length(mut read: &[u8]) -> Option<Result<usize, Unusual>> {
         0 => Ok(usize::try_from(read.get_u32()).unwrap_or(usize::MAX)),
         _ => Err(Unusual::Compressed),
     })
-}
-
-/// Joins two pieces. Most messages arrive in one piece, which is kept as it is.
-fn joined(read: Bytes, more: Bytes) -> Bytes {
-    if read.is_empty() {
-        return more;
-    }
-    let mut all = BytesMut::from(read);
-    all.put(more);
-    all.freeze()
 }
 
 /// A body of which a part was read already.
@@ -249,6 +268,34 @@ fn ok() -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", OK);
     trailers
+}
+
+/// The headers of a call that the general implementation reads.
+const KEPT: [&str; 4] = [
+    "content-type",
+    "grpc-encoding",
+    "grpc-accept-encoding",
+    "grpc-timeout",
+];
+
+/// The most bytes of a header that is kept.
+const LONGEST_KEPT: usize = 256;
+
+/// Removes the headers that nobody reads, before a call waits: else a call that is never whole would
+/// hold all of them, and a buffer of the transport besides. The others are copied.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    let mut kept = HeaderMap::with_capacity(KEPT.len());
+    for name in KEPT {
+        let value = headers.get(name).map(HeaderValue::as_bytes);
+        let short = value.filter(|value| value.len() <= LONGEST_KEPT);
+        if let Some(value) = short.and_then(|value| HeaderValue::from_bytes(value).ok()) {
+            kept.insert(name, value);
+        } else if name == "content-type" {
+            // Parameters are the only part of it that can be long, and they mean nothing.
+            kept.insert(CONTENT_TYPE, GRPC);
+        }
+    }
+    *headers = kept;
 }
 
 /// Returns whether the content type is that of gRPC with protobuf: `application/grpc` or

@@ -4,7 +4,11 @@
 //!
 //! - reports a client that does not use HTTP/2 at all, and ends its connection,
 //! - replaces an authority that the transport would refuse by one that it accepts ([`authority`]),
-//! - ends a connection whose client resets more calls than a proxy does after a stall,
+//! - ends a connection whose client resets more calls than a proxy does after a stall, or sends a
+//!   flood of frames that carry no call ([`budgets`]),
+//! - hands over no more at once than is answered in a moment, and nothing while the client takes no
+//!   answers, so that the transport holds little,
+//! - counts what passes, for the [deadlines](super::deadlines),
 //! - reports the calls that the transport refuses by itself, which are visible nowhere else.
 //!
 //! It decides nothing about a call and stores none. Reports go to a [`ConnectionObserver`]. The
@@ -13,26 +17,37 @@
 
 mod answers;
 mod authority;
+mod budgets;
 mod frame;
 mod huffman;
 mod input;
+mod open_calls;
+mod protocol;
 
 use std::fmt::Display;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::activity::{ConnectionActivity, WireActivity};
 use super::limits::ConnectionLimits;
-use answers::Answers;
-use frame::{Frame, HEAD, HEADERS, LONGEST, RST_STREAM};
+use answers::{Answer, Answers};
+use budgets::{ControlBudget, ReadShare, ResetBudget};
+use frame::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEAD, HEADERS, LONGEST, RST_STREAM,
+};
 use input::Input;
+use open_calls::OpenCalls;
+use protocol::PREFACE;
 
-/// The first bytes of an HTTP/2 client (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) use protocol::identify_protocol;
+
+/// The code of a GOAWAY for a flood: ENHANCE_YOUR_CALM (RFC 9113, 7).
+const CALM: u32 = 11;
 
 /// Why a connection, or a call on it, is refused below gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +61,16 @@ pub enum ConnectionRefusal {
     /// The client resets more calls than [`ConnectionLimits::pending_resets`] allows. Its
     /// connection ends.
     TooManyResets,
+    /// The client sends more frames without a call than [`ConnectionLimits::control_frames`]
+    /// allows. Its connection ends.
+    FrameFlood,
+    /// The client did not send its whole preface within [`ConnectionLimits::handshake_timeout`].
+    HandshakeTimeout,
+    /// The client did not send a frame, or the headers of a call, to the end within
+    /// [`ConnectionLimits::request_timeout`]. Its connection ends.
+    RequestTimeout,
+    /// The client took no answers for [`ConnectionLimits::request_timeout`]. Its connection ends.
+    AnswersUnread,
     /// The transport refuses a call by itself.
     StreamRefused,
 }
@@ -60,9 +85,20 @@ pub trait ConnectionObserver {
 pub struct TransportGuard<IO, O> {
     io: IO,
     observer: Arc<O>,
+    activity: Arc<ConnectionActivity>,
+    wire: WireActivity,
     input: Input,
     phase: Phase,
+    /// A block of headers has begun that the next frame continues.
+    is_in_block: bool,
+    open_calls: OpenCalls,
     resets: ResetBudget,
+    control: ControlBudget,
+    share: ReadShare,
+    /// What was read is not inspected to the end, because the share was over.
+    is_paused: bool,
+    /// The reader that waits until the client takes bytes.
+    reader: Option<Waker>,
     answers: Answers,
 }
 
@@ -82,34 +118,51 @@ enum Phase {
 }
 
 impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
-    /// Wraps a stream whose client has sent nothing yet.
-    pub fn new(io: IO, limits: ConnectionLimits, observer: Arc<O>) -> Self {
-        let (input, answers, resets) = (Input::new(), Answers::default(), ResetBudget::new(limits));
+    /// Wraps a stream whose client has sent nothing yet. What passes is counted in `activity`.
+    pub fn new(
+        io: IO,
+        limits: &ConnectionLimits,
+        observer: Arc<O>,
+        activity: Arc<ConnectionActivity>,
+    ) -> Self {
         TransportGuard {
             io,
             observer,
-            input,
+            activity,
+            wire: WireActivity::default(),
+            input: Input::new(),
             phase: Phase::Preface(0),
-            resets,
-            answers,
+            is_in_block: false,
+            open_calls: OpenCalls::new(limits.concurrent_streams),
+            resets: ResetBudget::new(limits),
+            control: ControlBudget::new(limits, Instant::now()),
+            share: ReadShare::default(),
+            is_paused: false,
+            reader: None,
+            answers: Answers::default(),
         }
     }
 
-    /// Inspects what was read, and releases what is understood.
-    fn inspect(&mut self) -> io::Result<()> {
+    /// Inspects what was read, and releases what is understood, as far as the share allows.
+    fn inspect(&mut self) -> Result<(), Cut> {
+        self.is_paused = false;
         while !self.input.unseen().is_empty() {
             match self.phase {
                 Phase::Preface(seen) => self.inspect_preface(seen)?,
                 Phase::Rest(left) => {
                     let passed = left.min(self.input.unseen().len());
                     self.input.pass(passed);
-                    self.phase = if passed < left {
-                        Phase::Rest(left - passed)
+                    if passed < left {
+                        self.phase = Phase::Rest(left - passed);
                     } else {
-                        Phase::Head
-                    };
+                        self.finish_frame();
+                    }
                 }
                 Phase::Head => {
+                    if self.share.is_over() {
+                        self.is_paused = true;
+                        return Ok(());
+                    }
                     let Some(frame) = Frame::of(self.input.unseen()) else {
                         return Ok(());
                     };
@@ -123,7 +176,25 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         Ok(())
     }
 
-    fn inspect_preface(&mut self, seen: usize) -> io::Result<()> {
+    /// Counts a frame that has passed to its end.
+    fn finish_frame(&mut self) {
+        self.phase = Phase::Head;
+        self.wire.frames = self.wire.frames.wrapping_add(1);
+        self.wire.is_established = true;
+    }
+
+    /// Shows what was counted.
+    fn publish(&mut self) {
+        self.wire.is_unfinished = match self.phase {
+            Phase::Head => self.is_in_block || !self.input.unseen().is_empty(),
+            Phase::Rest(_) => true,
+            Phase::Preface(_) | Phase::Blind | Phase::Ended => false,
+        };
+        self.wire.open_calls = self.open_calls.count();
+        self.activity.set_wire(self.wire);
+    }
+
+    fn inspect_preface(&mut self, seen: usize) -> Result<(), Cut> {
         let (bytes, expected) = (self.input.unseen(), PREFACE.get(seen..).unwrap_or_default());
         let equal = bytes
             .iter()
@@ -133,11 +204,11 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         if equal < bytes.len().min(expected.len()) {
             let begun = [PREFACE.get(..seen).unwrap_or_default(), bytes].concat();
             let (refusal, example) = identify_protocol(&begun);
-            self.observer.refused(refusal, &example);
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the client does not use HTTP/2",
-            ));
+            return Err(Cut {
+                refusal,
+                example,
+                kind: io::ErrorKind::InvalidData,
+            });
         }
         self.input.pass(equal);
         self.phase = if equal < expected.len() {
@@ -149,34 +220,55 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
     }
 
     /// Inspects a frame. Returns false if more of the frame must arrive first.
-    fn inspect_frame(&mut self, frame: Frame) -> io::Result<bool> {
+    fn inspect_frame(&mut self, frame: Frame) -> Result<bool, Cut> {
         if frame.length > LONGEST {
             // The transport ends such a connection.
             self.phase = Phase::Blind;
             return Ok(true);
         }
-        if frame.kind == RST_STREAM && !self.resets.take(Instant::now()) {
-            self.observer.refused(
-                ConnectionRefusal::TooManyResets,
-                &format_args!(
-                    "the client reset more than {} calls in a second",
-                    self.resets.most
-                ),
-            );
-            return Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "the client resets too many calls",
-            ));
+        if frame.kind == HEADERS {
+            return self.inspect_headers(frame);
         }
-        if frame.kind != HEADERS {
-            self.input.pass(HEAD);
-            self.phase = if frame.length == 0 {
-                Phase::Head
-            } else {
-                Phase::Rest(frame.length)
-            };
-            return Ok(true);
+        self.count_frame(frame)?;
+        self.input.pass(HEAD);
+        if frame.length == 0 {
+            self.finish_frame();
+        } else {
+            self.phase = Phase::Rest(frame.length);
         }
+        Ok(true)
+    }
+
+    /// Takes a frame that begins no call from its budget. A part of a message costs nothing here,
+    /// nor does the end of one: the transport bounds them.
+    fn count_frame(&mut self, frame: Frame) -> Result<(), Cut> {
+        match frame.kind {
+            RST_STREAM => {
+                self.open_calls.end(frame.stream);
+                if self.resets.take(Instant::now()) {
+                    return Ok(());
+                }
+                let most = self.resets.most();
+                let example = format!("the client reset more than {most} calls in a second");
+                return Err(Cut::flood(ConnectionRefusal::TooManyResets, example));
+            }
+            DATA if frame.length > 0 || frame.has(END_STREAM) => return Ok(()),
+            CONTINUATION if frame.has(END_HEADERS) => self.is_in_block = false,
+            _ => {}
+        }
+        if self.control.take(Instant::now) {
+            return Ok(());
+        }
+        let most = self.control.per_second();
+        let kind = frame.name();
+        let example = format!(
+            "the client sent more than {most} frames a second that carry no call, the last one of type {kind}"
+        );
+        Err(Cut::flood(ConnectionRefusal::FrameFlood, example))
+    }
+
+    /// Inspects the headers of a call, once their frame is whole.
+    fn inspect_headers(&mut self, frame: Frame) -> Result<bool, Cut> {
         let Some(whole) = self.input.unseen().get(..HEAD + frame.length) else {
             return Ok(false);
         };
@@ -196,75 +288,154 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
             }
             None => self.input.pass(HEAD + frame.length),
         }
+        self.is_in_block = !frame.has(END_HEADERS);
+        if self.open_calls.begin(frame.stream) {
+            self.wire.begun_calls = self.wire.begun_calls.wrapping_add(1);
+            self.share.count_call();
+            self.control.earn();
+        } else {
+            self.count_frame(frame)?;
+        }
+        self.finish_frame();
         Ok(true)
     }
 }
 
-/// Identifies the protocol of a client that does not use HTTP/2: the refusal, and an example that
-/// contains no text of the client except a method's name.
-pub(crate) fn identify_protocol(begun: &[u8]) -> (ConnectionRefusal, String) {
-    let word = begun
-        .iter()
-        .take_while(|byte| byte.is_ascii_uppercase())
-        .take(20)
-        .map(|byte| char::from(*byte));
-    let word: String = word.collect();
-    match (begun.first(), begun.get(word.len())) {
-        // A handshake record of version 3.x.
-        (Some(0x16), Some(_)) if begun.get(1) == Some(&3) => {
-            (ConnectionRefusal::Tls, "a TLS handshake".to_owned())
-        }
-        (_, Some(b' ') | None) if !word.is_empty() => (
-            ConnectionRefusal::Http1,
-            format!("a request {word} of HTTP/1"),
-        ),
-        _ => {
-            let first: Vec<String> = begun
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            (
-                ConnectionRefusal::OtherProtocol,
-                format!(
-                    "a connection that begins with the bytes {}",
-                    first.join(" ")
-                ),
-            )
+/// Why the guard ends a connection.
+struct Cut {
+    refusal: ConnectionRefusal,
+    example: String,
+    kind: io::ErrorKind,
+}
+
+impl Cut {
+    fn flood(refusal: ConnectionRefusal, example: String) -> Cut {
+        let kind = io::ErrorKind::ConnectionAborted;
+        Cut {
+            refusal,
+            example,
+            kind,
         }
     }
 }
 
-impl<IO: AsyncRead + Unpin, O: ConnectionObserver> AsyncRead for TransportGuard<IO, O> {
+impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
+    /// Reports why the connection ends, and tells the client if that takes no time.
+    fn end(&mut self, cut: Cut, context: &mut Context<'_>) -> io::Error {
+        let Cut {
+            refusal,
+            example,
+            kind,
+        } = cut;
+        self.observer.refused(refusal, &example);
+        if kind == io::ErrorKind::ConnectionAborted
+            && self.answers.are_whole()
+            && !self.wire.is_blocked
+        {
+            let [a, b, c, d] = self.open_calls.last().to_be_bytes();
+            let [e, f, g, h] = CALM.to_be_bytes();
+            let goaway = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h];
+            // A client that takes no bytes now is not waited for.
+            if let Poll::Ready(Ok(_)) = Pin::new(&mut self.io).poll_write(context, &goaway) {
+                let _ = Pin::new(&mut self.io).poll_flush(context);
+            }
+        }
+        io::Error::new(kind, example)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin, O: ConnectionObserver> AsyncRead
+    for TransportGuard<IO, O>
+{
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let guard = &mut *self;
+        let read = guard.read(context, out);
+        guard.publish();
+        read
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
+    fn read(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.wire.is_blocked {
+            // More calls would only add to the answers that wait for the client.
+            self.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        self.share.begin(self.activity.turn());
         loop {
-            let passing = guard.input.passing();
+            let passing = self.input.passing();
             if !passing.is_empty() {
                 let taken = passing.len().min(out.remaining());
                 out.put_slice(passing.get(..taken).unwrap_or_default());
-                guard.input.taken(taken);
+                self.input.taken(taken);
+                self.share.count_bytes(taken);
                 return Poll::Ready(Ok(()));
             }
-            if guard.phase == Phase::Ended {
+            if self.phase == Phase::Ended {
                 return Poll::Ready(Ok(()));
             }
-            if ready!(guard.input.read(&mut guard.io, context))? == 0 {
-                if matches!(guard.phase, Phase::Preface(1..)) {
-                    let example = "a connection that ended within the preface of HTTP/2";
-                    guard
-                        .observer
-                        .refused(ConnectionRefusal::OtherProtocol, &example);
+            if self.share.is_over() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !self.is_paused {
+                match self.input.read(&mut self.io, context)? {
+                    Poll::Ready(0) => self.finish_input(),
+                    Poll::Ready(_) => {}
+                    Poll::Pending => return Poll::Pending,
                 }
-                // What is left is the beginning of a frame that will never be whole.
-                guard.phase = Phase::Ended;
             }
-            guard.inspect()?;
+            if let Err(cut) = self.inspect() {
+                return Poll::Ready(Err(self.end(cut, context)));
+            }
         }
+    }
+
+    fn finish_input(&mut self) {
+        if matches!(self.phase, Phase::Preface(1..)) {
+            let example = "a connection that ended within the preface of HTTP/2";
+            self.observer
+                .refused(ConnectionRefusal::OtherProtocol, &example);
+        }
+        // What is left is the beginning of a frame that will never be whole.
+        self.phase = Phase::Ended;
+    }
+}
+
+impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
+    /// Notes whether the client takes bytes, and lets the reader continue once it has taken all that
+    /// there is: one that takes a little would else be given more and more.
+    fn set_blocked(&mut self, is_blocked: bool) {
+        if self.wire.is_blocked == is_blocked {
+            return;
+        }
+        self.wire.is_blocked = is_blocked;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn look_at_answers(&mut self, bytes: &[u8]) {
+        let (open_calls, wire, observer) = (&mut self.open_calls, &mut self.wire, &self.observer);
+        self.answers.look(bytes, |answer| {
+            wire.answer_frames = wire.answer_frames.wrapping_add(1);
+            match answer {
+                Answer::Part => {}
+                Answer::Ended(stream) => open_calls.end(stream),
+                Answer::Reset(stream, code) => {
+                    open_calls.end(stream);
+                    if let Some(name) = refusing(code) {
+                        let example = format_args!("a call that HTTP/2 refused with {name}");
+                        observer.refused(ConnectionRefusal::StreamRefused, &example);
+                    }
+                }
+            }
+        });
     }
 }
 
@@ -275,23 +446,28 @@ impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> AsyncWrite for TransportGuar
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let guard = &mut *self;
-        let written = ready!(Pin::new(&mut guard.io).poll_write(context, bytes))?;
-        let observer = &guard.observer;
-        guard
-            .answers
-            .look(bytes.get(..written).unwrap_or_default(), |code| {
-                if let Some(name) = refusing(code) {
-                    let example = format_args!("a call that HTTP/2 refused with {name}");
-                    observer.refused(ConnectionRefusal::StreamRefused, &example);
-                }
-            });
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut guard.io).poll_write(context, bytes);
+        match written {
+            Poll::Ready(Ok(count)) => {
+                guard.look_at_answers(bytes.get(..count).unwrap_or_default());
+            }
+            Poll::Ready(Err(_)) => guard.set_blocked(false),
+            Poll::Pending => guard.set_blocked(true),
+        }
+        guard.publish();
+        written
     }
 
-    // Not vectored, for the reason given at `PrefaceGuard`.
+    // Not vectored, so that the transport gathers frames up to a kilobyte into one write. To a
+    // vectored stream it writes every frame from 256 bytes on separately, and a write costs as much
+    // as deciding.
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        let guard = &mut *self;
+        let flushed = Pin::new(&mut guard.io).poll_flush(context);
+        guard.set_blocked(flushed.is_pending());
+        guard.publish();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -309,41 +485,6 @@ fn refusing(code: u32) -> Option<&'static str> {
         7 => Some("REFUSED_STREAM"),
         11 => Some("ENHANCE_YOUR_CALM"),
         _ => None,
-    }
-}
-
-/// How many more calls the client may reset: at once as many as the transport may hold, and the
-/// same number again per second.
-///
-/// A proxy resets the calls that this server did not answer in time: in a stall of one second,
-/// several times as many calls as it may have open. A flood resets everything that it sends, which
-/// is more in any second.
-#[derive(Debug)]
-struct ResetBudget {
-    most: f64,
-    left: f64,
-    since: Option<Instant>,
-}
-
-impl ResetBudget {
-    fn new(limits: ConnectionLimits) -> ResetBudget {
-        let most = f64::from(limits.pending_resets);
-        ResetBudget {
-            most,
-            left: most,
-            since: None,
-        }
-    }
-
-    /// Takes one reset from the budget. Returns false if none is left.
-    fn take(&mut self, now: Instant) -> bool {
-        let passed = self
-            .since
-            .map(|since| now.saturating_duration_since(since).as_secs_f64())
-            .unwrap_or_default();
-        self.since = Some(now);
-        self.left = (self.left + passed * self.most).min(self.most) - 1.0;
-        self.left >= 0.0
     }
 }
 

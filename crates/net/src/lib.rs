@@ -19,11 +19,14 @@
     )
 )]
 
+mod activity;
 mod connection_slots;
+mod deadlines;
 mod descriptors;
 mod guard;
 mod limits;
 mod listen;
+mod memory;
 mod peer;
 mod port;
 mod preface_guard;
@@ -33,11 +36,14 @@ mod unix_address;
 mod workers;
 mod write_timeout;
 
+pub use activity::{CallInHand, ConnectionActivity, MessageMemory};
 pub use connection_slots::{ConnectionSlots, SlotHandle, SlotLimits};
+pub use deadlines::{ConnectionDeadlines, ConnectionExpiry};
 pub use descriptors::DescriptorLimit;
 pub use guard::{ConnectionObserver, ConnectionRefusal, TransportGuard};
 pub use limits::ConnectionLimits;
 pub use listen::{Accepted, Address, BindError, Listener, ParseAddressError, Reserved, SocketFile};
+pub use memory::MemoryPool;
 pub use peer::{ConnectionPeer, UnixUser};
 pub use port::{Port, PortObserver, PortRefusal, RuntimeTasks, ServerConnection, SpawnConnection};
 pub use preface_guard::PrefaceGuard;

@@ -60,15 +60,15 @@ fn body(pieces: &[&[u8]]) -> Frames {
 }
 
 async fn read_whole(body: Frames) -> Result<Vec<u8>, Vec<u8>> {
-    match read(body, MOST).await.unwrap() {
-        UnaryBody::Message(message) => Ok(message.to_vec()),
+    match read(body, MOST, &Arc::default()).await.unwrap() {
+        UnaryBody::Message(message, _) => Ok(message.to_vec()),
         UnaryBody::Unusual(_, whole) => Err(whole.collect().await.unwrap().to_bytes().to_vec()),
     }
 }
 
 async fn unusual(pieces: &[&[u8]]) -> Option<Unusual> {
-    match read(body(pieces), MOST).await.unwrap() {
-        UnaryBody::Message(_) => None,
+    match read(body(pieces), MOST, &Arc::default()).await.unwrap() {
+        UnaryBody::Message(..) => None,
         UnaryBody::Unusual(unusual, _) => Some(unusual),
     }
 }

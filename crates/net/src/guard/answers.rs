@@ -1,10 +1,22 @@
-//! The frames that the transport writes, read only to find the calls that it refuses by itself.
+//! The frames that the transport writes, read to find the calls that they end and the calls that
+//! the transport refuses by itself.
 //!
 //! Bytes may arrive in any pieces. None of them is changed.
 
-use super::frame::{Frame, HEAD, RST_STREAM};
+use super::frame::{CONTINUATION, DATA, END_STREAM, Frame, HEAD, HEADERS, RST_STREAM};
 
-/// Reads the frames that the transport writes. Only those that reset a call matter.
+/// What a frame of the transport says about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A part of its answer is written.
+    Part,
+    /// Its answer is written to the end.
+    Ended(u32),
+    /// It is reset with this code.
+    Reset(u32, u32),
+}
+
+/// Reads the frames that the transport writes.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     head: [u8; HEAD],
@@ -12,39 +24,58 @@ pub(super) struct Answers {
     seen: usize,
     /// How many bytes of the frame are still to come.
     left: usize,
-    /// The code of a reset, as far as it has arrived.
-    code: Option<u32>,
+    /// What is known once the frame is whole.
+    answer: Option<Answer>,
 }
 
 impl Answers {
-    pub(super) fn look(&mut self, mut bytes: &[u8], mut reset: impl FnMut(u32)) {
+    /// Returns whether everything so far was whole frames, so that another frame may follow.
+    pub(super) fn are_whole(&self) -> bool {
+        self.seen == 0 && self.left == 0
+    }
+
+    pub(super) fn look(&mut self, mut bytes: &[u8], mut found: impl FnMut(Answer)) {
         while let Some((byte, rest)) = bytes.split_first() {
             if self.left > 0 {
                 let (passed, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
                 self.left -= passed.len();
-                if let Some(code) = &mut self.code {
+                if let Some(Answer::Reset(_, code)) = &mut self.answer {
                     *code = passed
                         .iter()
                         .fold(*code, |code, byte| code << 8 | u32::from(*byte));
-                    if self.left == 0 {
-                        reset(*code);
-                    }
                 }
                 bytes = rest;
-                continue;
-            }
-            if let Some(place) = self.head.get_mut(self.seen) {
-                *place = *byte;
-            }
-            self.seen += 1;
-            bytes = rest;
-            if self.seen == HEAD
-                && let Some(frame) = Frame::of(&self.head)
-            {
+            } else {
+                if let Some(place) = self.head.get_mut(self.seen) {
+                    *place = *byte;
+                }
+                self.seen += 1;
+                bytes = rest;
+                if self.seen < HEAD {
+                    continue;
+                }
+                if let Some(frame) = Frame::of(&self.head) {
+                    self.left = frame.length;
+                    self.answer = Answer::of(frame);
+                }
                 self.seen = 0;
-                self.left = frame.length;
-                self.code = (frame.kind == RST_STREAM).then_some(0);
             }
+            if self.left == 0
+                && let Some(answer) = self.answer.take()
+            {
+                found(answer);
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn of(frame: Frame) -> Option<Answer> {
+        match frame.kind {
+            RST_STREAM => Some(Answer::Reset(frame.stream, 0)),
+            DATA | HEADERS if frame.has(END_STREAM) => Some(Answer::Ended(frame.stream)),
+            DATA | HEADERS | CONTINUATION => Some(Answer::Part),
+            _ => None,
         }
     }
 }

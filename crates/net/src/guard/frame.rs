@@ -10,8 +10,13 @@ pub(super) const HEAD: usize = 9;
 pub(super) const LONGEST: usize = 16 << 10;
 
 /// The types of frames, and the flags, that matter here (RFC 9113, 6).
+pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
+pub(super) const GOAWAY: u8 = 7;
+pub(super) const CONTINUATION: u8 = 9;
+pub(super) const END_STREAM: u8 = 0x1;
+pub(super) const END_HEADERS: u8 = 0x4;
 pub(super) const PADDED: u8 = 0x8;
 pub(super) const PRIORITY: u8 = 0x20;
 
@@ -21,29 +26,54 @@ pub(super) struct Frame {
     pub(super) length: usize,
     pub(super) kind: u8,
     pub(super) flags: u8,
+    /// The stream that it belongs to; zero is the connection.
+    pub(super) stream: u32,
 }
 
 impl Frame {
     /// Reads a head. `None` if it is not whole.
     pub(super) fn of(bytes: &[u8]) -> Option<Frame> {
-        let &[high, middle, low, kind, flags] = bytes.get(..HEAD)?.first_chunk()?;
+        let &[high, middle, low, kind, flags, a, b, c, d] = bytes.first_chunk::<HEAD>()?;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         Some(Frame {
             length,
             kind,
             flags,
+            // The highest bit is reserved.
+            stream: u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff,
         })
+    }
+
+    /// Returns the name of its type.
+    pub(super) fn name(self) -> &'static str {
+        match self.kind {
+            DATA => "DATA",
+            HEADERS => "HEADERS",
+            2 => "PRIORITY",
+            RST_STREAM => "RST_STREAM",
+            4 => "SETTINGS",
+            5 => "PUSH_PROMISE",
+            6 => "PING",
+            GOAWAY => "GOAWAY",
+            8 => "WINDOW_UPDATE",
+            CONTINUATION => "CONTINUATION",
+            _ => "unknown",
+        }
+    }
+
+    pub(super) fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
     }
 
     /// Returns the position of the block of headers in a whole frame: after optional fields and
     /// before padding.
     pub(super) fn block(self, whole: &[u8]) -> Option<Range<usize>> {
         let (mut start, mut end) = (HEAD, whole.len());
-        if self.flags & PADDED != 0 {
+        if self.has(PADDED) {
             end = end.checked_sub(usize::from(*whole.get(HEAD)?))?;
             start += 1;
         }
-        if self.flags & PRIORITY != 0 {
+        if self.has(PRIORITY) {
             start += 5;
         }
         (start <= end).then_some(start..end)

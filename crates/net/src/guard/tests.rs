@@ -1,12 +1,12 @@
 //! Bytes on their way, cut anywhere: what passes unchanged, what is mended, what is ended, and what
 //! is reported.
 
+mod flow;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use proptest::prelude::*;
-use tokio::io::AsyncReadExt;
 
 use super::frame::{PADDED, PRIORITY};
 use super::input::READ_BUFFER;
@@ -22,8 +22,48 @@ impl ConnectionObserver for RecordedRefusals {
     }
 }
 
-/// A client that sends these pieces and then closes.
-struct Pieces(VecDeque<Vec<u8>>);
+/// A client that sends these pieces and then closes, or waits. It takes so many bytes of answers.
+struct Pieces {
+    pieces: VecDeque<Vec<u8>>,
+    waits: bool,
+    taken: Vec<u8>,
+    room: usize,
+}
+
+impl Pieces {
+    fn new(bytes: &[u8], size: usize) -> Pieces {
+        Pieces {
+            pieces: bytes.chunks(size).map(<[u8]>::to_vec).collect(),
+            waits: false,
+            taken: Vec::new(),
+            room: usize::MAX,
+        }
+    }
+}
+
+impl AsyncWrite for Pieces {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = bytes.len().min(self.room);
+        if count == 0 {
+            return Poll::Pending;
+        }
+        self.room -= count;
+        self.taken.extend(&bytes[..count]);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
 
 impl AsyncRead for Pieces {
     fn poll_read(
@@ -31,41 +71,69 @@ impl AsyncRead for Pieces {
         _: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(piece) = self.0.front_mut() {
+        if let Some(piece) = self.pieces.front_mut() {
             let rest = piece.split_off(piece.len().min(out.remaining()));
             out.put_slice(piece);
             *piece = rest;
             if piece.is_empty() {
-                self.0.pop_front();
+                self.pieces.pop_front();
             }
+        } else if self.waits {
+            return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
 }
 
+/// What the transport receives, and what is reported.
+type Passed = (io::Result<Vec<u8>>, Vec<(ConnectionRefusal, String)>);
+
 /// Returns what the transport receives of these bytes, cut into such pieces, and what is reported.
-fn passed(
-    bytes: &[u8],
-    size: usize,
-    resets: u32,
-) -> (io::Result<Vec<u8>>, Vec<(ConnectionRefusal, String)>) {
+fn passed(bytes: &[u8], size: usize, resets: u32) -> Passed {
+    served(bytes, size, resets).0
+}
+
+/// Returns besides what the client receives, and what the connection is doing at last.
+fn served(bytes: &[u8], size: usize, resets: u32) -> (Passed, Vec<u8>, WireActivity) {
     let refusals = Arc::new(RecordedRefusals::default());
-    let limits = ConnectionLimits {
-        concurrent_streams: resets,
-        pending_resets: resets,
-        ..ConnectionLimits::default()
-    };
-    let pieces = bytes.chunks(size).map(<[u8]>::to_vec).collect();
-    let mut guard = TransportGuard::new(Pieces(pieces), limits, refusals.clone());
+    let mut guard = guard(Pieces::new(bytes, size), resets, refusals.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let read = runtime.block_on(async {
         let mut out = Vec::new();
-        guard.read_to_end(&mut out).await.map(|_| out)
+        let mut room = vec![0; 1 << 10];
+        loop {
+            let read = std::future::poll_fn(|context| {
+                guard.activity.begin_turn();
+                let mut out = ReadBuf::new(&mut room);
+                let read = Pin::new(&mut guard).poll_read(context, &mut out);
+                read.map_ok(|()| out.filled().len())
+            });
+            match read.await? {
+                0 => return Ok(out),
+                count => out.extend(&room[..count]),
+            }
+        }
     });
     let refusals = std::mem::take(&mut *refusals.0.lock().unwrap());
-    (read, refusals)
+    let wire = guard.activity.sample().wire;
+    ((read, refusals), guard.io.taken, wire)
+}
+
+/// A client may send a hundred control frames at once.
+fn guard(
+    io: Pieces,
+    resets: u32,
+    observer: Arc<RecordedRefusals>,
+) -> TransportGuard<Pieces, RecordedRefusals> {
+    let limits = ConnectionLimits {
+        concurrent_streams: resets,
+        pending_resets: resets,
+        control_frames: 20,
+        ..ConnectionLimits::DEFAULT
+    };
+    TransportGuard::new(io, &limits, observer, Arc::default())
 }
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -237,44 +305,32 @@ fn more_resets_than_allowed_end_the_connection() {
 }
 
 #[test]
-fn resets_come_back_with_time() {
-    let start = Instant::now();
-    let limits = ConnectionLimits {
-        concurrent_streams: 100,
-        pending_resets: 400,
-        ..ConnectionLimits::default()
-    };
-    let taken = |budget: &mut ResetBudget, millis| {
-        (0..1_000)
-            .take_while(|_| budget.take(start + Duration::from_millis(millis)))
-            .count()
-    };
-    let mut budget = ResetBudget::new(limits);
-    assert_eq!(taken(&mut budget, 0), 400);
-    // One was taken although none was available.
-    assert_eq!(taken(&mut budget, 500), 199);
-    assert_eq!(
-        taken(&mut budget, 60_000),
-        400,
-        "never more than there may be at once"
-    );
-}
-
-#[test]
-fn resets_among_the_answers_are_found_however_they_are_cut() {
+fn answers_are_found_however_they_are_cut() {
     let answers = [
         frame(4, 0, &[0; 6]),
         frame(4, 1, &[]),
         frame(RST_STREAM, 0, &[0, 0, 0, 1]),
-        frame(0, 1, &[3; 40]),
+        frame(HEADERS, END_HEADERS, &[1; 20]),
+        frame(DATA, END_STREAM, &[3; 40]),
+        frame(DATA, END_STREAM, &[]),
+        frame(8, 0, &[0, 0, 0, 1]),
+        frame(RST_STREAM, 0, &[0, 0, 0, 7]),
+    ]
+    .concat();
+    let expected = [
+        Answer::Reset(1, 1),
+        Answer::Part,
+        Answer::Ended(1),
+        Answer::Ended(1),
+        Answer::Reset(1, 7),
     ];
-    let answers = [answers.concat(), frame(RST_STREAM, 0, &[0, 0, 0, 7])].concat();
     for size in 1..answers.len() {
         let (mut found, mut walk) = (Vec::new(), Answers::default());
         answers
             .chunks(size)
-            .for_each(|bytes| walk.look(bytes, |code| found.push(code)));
-        assert_eq!(found, [1, 7], "{size}");
+            .for_each(|bytes| walk.look(bytes, |answer| found.push(answer)));
+        assert_eq!(found, expected, "{size}");
+        assert!(walk.are_whole());
     }
 }
 

@@ -17,7 +17,7 @@ pub enum RefusalCause {
     TooManyConnectionsOfPeer,
     /// The connection had sent no whole call, and gave way to a new one.
     ConnectionGaveWay,
-    /// The client did not begin a session in time.
+    /// The client did not begin a session in time: TLS, and the preface of HTTP/2.
     HandshakeTimeout,
     /// The user of the client may not connect to this unix socket.
     UserNotAllowed,
@@ -49,6 +49,16 @@ pub enum RefusalCause {
     OtherProtocol,
     /// HTTP/2 ended the whole connection: invalid frames, or a flood.
     ConnectionCut,
+    /// The client sent a flood of frames that carry no call.
+    FrameFlood,
+    /// The client did not send the headers or the message of a call to the end in time.
+    RequestTimeout,
+    /// The client did not take the answers that waited for it.
+    AnswersUnread,
+    /// The connection or the server has no memory for another call, or for more of its message.
+    MemoryExhausted,
+    /// The connection or the server has as many calls of health and reflection as it may have.
+    TooManyCalls,
     /// HTTP/2 refused one stream: malformed or too large headers, or too many streams at once.
     StreamRefused,
     /// The HTTP method of the call is not POST.
@@ -73,7 +83,7 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// Every cause, in the order of the documents.
-    pub const ALL: [RefusalCause; 29] = [
+    pub const ALL: [RefusalCause; 34] = [
         RefusalCause::TooManyConnections,
         RefusalCause::TooManyConnectionsOfPeer,
         RefusalCause::ConnectionGaveWay,
@@ -93,6 +103,11 @@ impl RefusalCause {
         RefusalCause::TlsHandshake,
         RefusalCause::OtherProtocol,
         RefusalCause::ConnectionCut,
+        RefusalCause::FrameFlood,
+        RefusalCause::RequestTimeout,
+        RefusalCause::AnswersUnread,
+        RefusalCause::MemoryExhausted,
+        RefusalCause::TooManyCalls,
         RefusalCause::StreamRefused,
         RefusalCause::HttpMethod,
         RefusalCause::ContentType,
@@ -127,6 +142,11 @@ impl RefusalCause {
             RefusalCause::TlsHandshake => "tls_handshake",
             RefusalCause::OtherProtocol => "other_protocol",
             RefusalCause::ConnectionCut => "connection_cut",
+            RefusalCause::FrameFlood => "frame_flood",
+            RefusalCause::RequestTimeout => "request_timeout",
+            RefusalCause::AnswersUnread => "answers_unread",
+            RefusalCause::MemoryExhausted => "memory_exhausted",
+            RefusalCause::TooManyCalls => "too_many_calls",
             RefusalCause::StreamRefused => "stream_refused",
             RefusalCause::HttpMethod => "http_method",
             RefusalCause::ContentType => "content_type",
@@ -198,10 +218,25 @@ impl RefusalCause {
                 "this address serves gRPC over HTTP/2; find out who connects"
             }
             RefusalCause::ConnectionCut => {
-                "the connection broke the rules of HTTP/2 or flooded the server; if it is a proxy after a stall, raise `max_pending_resets`"
+                "the connection broke the rules of HTTP/2 or reset too many calls; if it is a proxy after a stall, raise `max_pending_resets`"
+            }
+            RefusalCause::FrameFlood => {
+                "the client sent pings, settings or window updates without calls; find out who connects, and raise `max_control_frames` if it is a proxy"
+            }
+            RefusalCause::RequestTimeout => {
+                "the client began a call and did not finish it; find out who connects, and raise `request_timeout` if the network is slow"
+            }
+            RefusalCause::AnswersUnread => {
+                "the client asked and did not read the answers: it hangs, or it means harm; a proxy opens another connection"
+            }
+            RefusalCause::MemoryExhausted => {
+                "calls that are not whole, or whose answers are not read, hold all of `max_body_memory`; find out who sends them, and raise it if proxies send large bodies"
+            }
+            RefusalCause::TooManyCalls => {
+                "the client opened more calls of health and reflection than a proxy needs; find out who connects"
             }
             RefusalCause::StreamRefused => {
-                "the headers of the call are malformed, empty where they must not be, or above 16 KiB, or the client opened more than `max_concurrent_streams` calls at once"
+                "the headers of the call are malformed, empty where they must not be, or above `max_header_list_size`, or the client opened more than `max_concurrent_streams` calls at once"
             }
             RefusalCause::HttpMethod => "gRPC calls are POST",
             RefusalCause::ContentType => {
