@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use customs_tls::server::CurrentConfig;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -247,10 +247,14 @@ impl<O: PortObserver> Port<O> {
             match listener.accept().await {
                 Err(problem) if is_shortage(&problem) => {
                     shortage.warn(&problem, Instant::now());
-                    if let Some(peer) = self.slots.evict_oldest() {
-                        self.observer.refused(&peer, PortRefusal::GaveWay);
+                    match self.slots.evict_oldest() {
+                        None => sleep(SHORTAGE_PAUSE).await,
+                        Some(peer) => {
+                            self.observer.refused(&peer, PortRefusal::GaveWay);
+                            // A descriptor is free as soon as it has ended.
+                            let _ = timeout(SHORTAGE_PAUSE, self.slots.left()).await;
+                        }
                     }
-                    sleep(SHORTAGE_PAUSE).await;
                 }
                 done => return done,
             }

@@ -5,16 +5,13 @@
 //! are as many as there may be.
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use bytes::Bytes;
 use http::Request;
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::ops::guarded_body::GuardedBody;
 use customs_net::{ConnectionPeer, ServerConnection, SlotHandle, WriteTimeout};
 
 /// The most headers of a request.
@@ -65,7 +63,7 @@ pub(super) async fn serve(
         let (router, in_use) = (router.clone(), InUse::new(&slot));
         async move {
             let response = router.oneshot(request.map(Body::new)).await?;
-            Ok::<_, Infallible>(response.map(|body| AnswerBody { body, in_use }))
+            Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, in_use)))
         }
     });
     let mut http = http1::Builder::new();
@@ -102,32 +100,5 @@ impl InUse {
 impl Drop for InUse {
     fn drop(&mut self) {
         self.0.wait_again();
-    }
-}
-
-/// The body of an answer, and the use of its connection.
-struct AnswerBody {
-    body: Body,
-    #[expect(dead_code, reason = "dropped with the body")]
-    in_use: InUse,
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

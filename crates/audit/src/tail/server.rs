@@ -19,6 +19,9 @@ const SERVICES: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
+/// The most bytes of a request: a filter is lists of names.
+const LONGEST_REQUEST: usize = 64 << 10;
+
 /// Why reflection could not be built.
 pub type ReflectionError = tonic_reflection::server::Error;
 
@@ -43,7 +46,8 @@ impl TailServer {
                 builder.with_service_name(*service)
             })
         };
-        let service = AuditServiceServer::new(Service::new(tail.ring.clone()));
+        let service = AuditServiceServer::new(Service::new(tail.ring.clone()))
+            .max_decoding_message_size(LONGEST_REQUEST);
         let routes = Routes::new(service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
