@@ -250,11 +250,7 @@ impl Running {
         );
         if let Some(listener) = admin {
             let report = overview.clone();
-            let limits = AdminLimits {
-                request_timeout: settings.connections.request_timeout,
-                header_size: usize::try_from(settings.connections.header_list_size)
-                    .unwrap_or(usize::MAX),
-            };
+            let limits = AdminLimits::new(&settings.connections);
             let questions = Questions::new(limits.request_timeout, move |request| {
                 Box::pin(explainer.clone().answer(request))
             });

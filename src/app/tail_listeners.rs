@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ports::Ports;
 use super::ports::refusals::PortRefusals;
-use connection::TailLimits;
+use connection::TailService;
 use customs_audit::config::{SinkConfig, Target};
 use customs_audit::tail::{Tail, TailServer};
 use customs_net::{Address, BindError, ConnectionLimits, Listener, Port, RuntimeTasks};
@@ -70,13 +70,8 @@ impl Bound {
         self,
         tails: &[Tail],
         ports: &Ports,
-        connections: &ConnectionLimits,
+        limits: &ConnectionLimits,
     ) -> Result<Tails> {
-        let limits = TailLimits {
-            request_timeout: connections.request_timeout,
-            header_list_size: connections.header_list_size,
-            ..TailLimits::default()
-        };
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         for ((listener, tail), port) in self.0.into_iter().zip(tails).zip(&ports.tails) {
             tracing::info!(
@@ -84,7 +79,7 @@ impl Bound {
                 "serving subscribers of the audit log"
             );
             let server = TailServer::new(tail)?;
-            tasks.spawn(serve(server, listener, port.clone(), limits, stop.clone()));
+            tasks.spawn(serve(server, listener, port.clone(), *limits, stop.clone()));
         }
         Ok(Tails { tasks, stop })
     }
@@ -94,16 +89,12 @@ async fn serve(
     server: TailServer,
     listener: Listener,
     port: Port<PortRefusals>,
-    limits: TailLimits,
+    limits: ConnectionLimits,
     stop: CancellationToken,
 ) -> Result<()> {
-    let (refusals, end) = (port.observer().clone(), stop.clone());
-    let connect = move |connection| {
-        let (routes, refusals, stop) = (server.routes(), refusals.clone(), stop.clone());
-        async move {
-            connection::serve(connection, routes, limits, &refusals, stop).await;
-        }
-    };
+    let service = TailService::new(server.routes(), limits, port.observer().clone());
+    let end = stop.clone();
+    let connect = move |connection| service.clone().serve(connection, stop.clone());
     let served = port
         .serve(listener, RuntimeTasks::default(), end, connect)
         .await;
@@ -141,3 +132,6 @@ impl Tails {
         self.tasks.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

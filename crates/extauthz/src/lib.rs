@@ -26,12 +26,14 @@ mod node_deserializer;
 mod other_calls;
 mod panic_isolation;
 mod pieces;
+mod refusal_cause;
 pub mod response;
 mod router;
 mod server;
 mod service;
 mod unary;
 
+pub use refusal_cause::refusal_cause;
 pub use server::{GrpcService, ReflectionError, Services};
 pub use service::{Checks, Commit, Deadline, DecisionLog, PeerIdentity, Pending};
 

@@ -28,6 +28,7 @@ use tower::Service;
 
 use super::held_body::HeldBody;
 use super::other_calls::{self, OtherCalls};
+use super::refusal_cause::refusal_cause;
 use super::service::{Checks, Deadline, DecisionLog, PeerIdentity, Pending, late};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
 use customs_net::{CallInHand, ConnectionActivity, ConnectionLimits, MemoryPool};
@@ -422,18 +423,7 @@ impl<L: DecisionLog> CheckRouter<L> {
 
 impl<L: DecisionLog> ConnectionObserver for CheckRouter<L> {
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
-        let cause = match refusal {
-            ConnectionRefusal::Tls => RefusalCause::Tls,
-            ConnectionRefusal::Http1 => RefusalCause::Http1,
-            ConnectionRefusal::OtherProtocol => RefusalCause::OtherProtocol,
-            ConnectionRefusal::TooManyResets => RefusalCause::ConnectionCut,
-            ConnectionRefusal::FrameFlood => RefusalCause::FrameFlood,
-            ConnectionRefusal::HandshakeTimeout => RefusalCause::HandshakeTimeout,
-            ConnectionRefusal::RequestTimeout => RefusalCause::RequestTimeout,
-            ConnectionRefusal::AnswersUnread => RefusalCause::AnswersUnread,
-            ConnectionRefusal::StreamRefused => RefusalCause::StreamRefused,
-        };
-        self.refuse(cause, example);
+        self.refuse(refusal_cause(refusal), example);
     }
 }
 

@@ -3,10 +3,11 @@
 //!
 //! [`listen`] binds addresses. [`port`] is the way of each connection from there to the future that
 //! serves it: [`connection_slots`] bounds how many there are, [`workers`] spreads them over threads,
-//! and [`stream`] is a connection's bytes. [`limits`] bounds one connection, [`guard`] inspects its
-//! frames, and [`preface_guard`] ends a silent one at the shutdown. Nothing here knows a call, a check or a
-//! record. The rule: this crate depends on no other crate of customs; refusals are reported to its
-//! user through [`ConnectionObserver`].
+//! and [`stream`] is a connection's bytes. [`limits`] bounds one connection: [`guard`] inspects its
+//! frames, [`activity`] is what it does, [`deadlines`] end it, and [`memory`] bounds what its calls
+//! hold. Nothing here knows a call, a check or a record. The rule: this crate depends on no other
+//! crate of customs; refusals are reported to its user through [`ConnectionObserver`] and
+//! [`PortObserver`].
 
 #![cfg_attr(
     test,
@@ -29,7 +30,6 @@ mod listen;
 mod memory;
 mod peer;
 mod port;
-mod preface_guard;
 mod stream;
 mod tls;
 mod unix_address;
@@ -46,7 +46,6 @@ pub use listen::{Accepted, Address, BindError, Listener, ParseAddressError, Rese
 pub use memory::MemoryPool;
 pub use peer::{ConnectionPeer, UnixUser};
 pub use port::{Port, PortObserver, PortRefusal, RuntimeTasks, ServerConnection, SpawnConnection};
-pub use preface_guard::PrefaceGuard;
 pub use stream::ServerStream;
 pub use tls::HandshakeRefusal;
 pub use unix_address::{SocketOwner, UnixAddress, UnixOptionError};

@@ -43,9 +43,17 @@ pub(in crate::app) struct PortRefusals {
 
 impl PortRefusals {
     pub(in crate::app) fn new(log: &AuditedDecisionLog, kind: PortKind) -> PortRefusals {
+        PortRefusals::of(log.metrics.clone(), log.refusals.clone(), kind)
+    }
+
+    pub(in crate::app) fn of(
+        metrics: Arc<Metrics>,
+        refusals: Arc<Refusals>,
+        kind: PortKind,
+    ) -> PortRefusals {
         PortRefusals {
-            metrics: log.metrics.clone(),
-            refusals: log.refusals.clone(),
+            metrics,
+            refusals,
             kind,
         }
     }

@@ -1,11 +1,16 @@
-//! One connection of a tail: HTTP/2, its calls, and subscriptions that are not read.
+//! One connection of a tail: HTTP/2 behind the guard of the transport, its calls, and subscriptions
+//! that are not read.
 //!
 //! It knows no record. The rules: a client may have few streams; a request must be whole in time;
 //! and a client that does not read its subscription for a long time is disconnected. It can
-//! subscribe again from the record where it stopped.
+//! subscribe again from the record where it stopped. A subscription may last forever, so a
+//! connection has no greatest age.
 
 use std::convert::Infallible;
+use std::fmt::Display;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -21,12 +26,27 @@ use tonic::service::Routes;
 use tower::Service;
 
 use crate::app::ports::refusals::PortRefusals;
+use crate::ops::guarded_body::GuardedBody;
 use customs_audit::tail::SubscriptionWatch;
-use customs_net::{PrefaceGuard, ServerConnection, ServerStream, SlotHandle};
+use customs_extauthz::refusal_cause;
+use customs_net::{
+    ConnectionActivity, ConnectionDeadlines, ConnectionExpiry, ConnectionLimits,
+    ConnectionObserver, ConnectionPeer, ConnectionRefusal, MemoryPool, ServerConnection,
+    ServerStream, SlotHandle, TransportGuard,
+};
 use customs_record::RefusalCause;
 
 /// The most streams of a connection. A client has one subscription, rarely a few.
 const STREAMS: u32 = 8;
+
+/// How many resets a client may make at once and in a second.
+const RESETS: u32 = 64;
+
+/// How many bytes a client may send before they are read. A request is short.
+const WINDOW: u32 = 64 << 10;
+
+/// How many bytes of records the transport keeps for a stream until they are written.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// The paths of subscriptions.
 const SUBSCRIPTIONS: &str = "/customs.audit.v1.AuditService/";
@@ -38,106 +58,182 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the client may take to answer a ping.
 const PING_BOUND: Duration = Duration::from_secs(20);
 
-/// What a client of a tail may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TailLimits {
-    /// How long the message of a call may take.
-    pub(super) request_timeout: Duration,
-    /// How long a subscription may be unread.
-    pub(super) unread_timeout: Duration,
-    /// The largest list of headers of a call, in bytes.
-    pub(super) header_list_size: u32,
+/// What serves the connections of one tail.
+#[derive(Clone, Debug)]
+pub(super) struct TailService {
+    routes: Routes,
+    limits: ConnectionLimits,
+    refusals: Arc<PortRefusals>,
 }
 
-impl Default for TailLimits {
-    fn default() -> Self {
-        TailLimits {
-            request_timeout: Duration::from_secs(5),
-            unread_timeout: Duration::from_secs(300),
-            header_list_size: 16 << 10,
+impl TailService {
+    /// Joins the services with the limits of the settings, as far as they apply to a tail.
+    pub(super) fn new(
+        routes: Routes,
+        settings: ConnectionLimits,
+        refusals: Arc<PortRefusals>,
+    ) -> TailService {
+        let limits = ConnectionLimits {
+            concurrent_streams: STREAMS,
+            pending_resets: RESETS,
+            age: None,
+            ..settings
+        };
+        TailService {
+            routes,
+            limits,
+            refusals,
         }
     }
-}
 
-/// Serves a connection until its client or the shutdown ends it, or until it is not read.
-pub(super) async fn serve(
-    connection: ServerConnection,
-    routes: Routes,
-    limits: TailLimits,
-    refusals: &PortRefusals,
-    shutdown: CancellationToken,
-) {
-    let ServerConnection {
-        stream, peer, slot, ..
-    } = connection;
-    let watch = SubscriptionWatch::default();
-    let serving = serve_http2(stream, (routes, slot), limits, watch.clone(), shutdown);
-    tokio::select! {
-        ended = serving => if let Err(problem) = ended {
-            tracing::debug!(%problem, "a connection of a tail ended");
-        },
-        unread = unread(&watch, limits.unread_timeout) => {
-            let example = format_args!("a subscription that was not read for {unread:?}");
-            refusals.refuse(&peer, RefusalCause::SubscriptionUnread, &example);
+    /// Serves a connection until its client or the shutdown ends it, or until it is not read.
+    pub(super) async fn serve(self, connection: ServerConnection, shutdown: CancellationToken) {
+        let ServerConnection {
+            stream,
+            peer,
+            accepted_at,
+            slot,
+            ..
+        } = connection;
+        let activity = Arc::new(ConnectionActivity::new(MemoryPool::default()));
+        let deadlines =
+            ConnectionDeadlines::new(&self.limits, accepted_at.into(), activity.clone());
+        let observer = Arc::new(TailObserver {
+            refusals: self.refusals.clone(),
+            peer,
+        });
+        let (watch, unread_timeout) = (SubscriptionWatch::default(), self.limits.idle_timeout);
+        let calls = TailCalls {
+            routes: self.routes,
+            watch: watch.clone(),
+            activity,
+            slot,
+            request_timeout: self.limits.request_timeout,
+        };
+        let serving = serve_http2(stream, calls, self.limits, deadlines, &observer, shutdown);
+        tokio::select! {
+            ended = serving => if let Err(problem) = ended {
+                tracing::debug!(%problem, "a connection of a tail ended");
+            },
+            () = unread(&watch, unread_timeout) => {
+                let example = format_args!("a subscription that was not read for {unread_timeout:?}");
+                self.refusals.refuse(&peer, RefusalCause::SubscriptionUnread, &example);
+            }
         }
     }
 }
 
 /// Waits until a subscription is unread for so long.
-async fn unread(watch: &SubscriptionWatch, limit: Duration) -> Duration {
+async fn unread(watch: &SubscriptionWatch, limit: Duration) {
     let mut looks = interval((limit / 8).max(Duration::from_millis(1)));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
         let unread = watch.unread_for(Instant::now());
         if unread.is_some_and(|unread| unread >= limit) {
-            return limit;
+            return;
         }
     }
 }
 
 async fn serve_http2(
     stream: ServerStream,
-    (routes, slot): (Routes, SlotHandle),
-    limits: TailLimits,
-    watch: SubscriptionWatch,
+    calls: TailCalls,
+    limits: ConnectionLimits,
+    mut deadlines: ConnectionDeadlines,
+    observer: &Arc<TailObserver>,
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        let (routes, slot) = (routes.clone(), slot.clone());
-        request.extensions_mut().insert(watch.clone());
-        let calling = call(routes, request, slot);
-        async move {
-            let late = |_| Status::deadline_exceeded("the request was not whole in time");
-            let answered = timeout(limits.request_timeout, calling).await.map_err(late);
-            Ok::<_, Infallible>(answered.unwrap_or_else(Status::into_http))
-        }
-    });
+    let activity = calls.activity.clone();
+    let guard = TransportGuard::new(stream, &limits, observer.clone(), activity.clone());
+    let service = service_fn(move |request| calls.clone().answer(request));
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(limits.concurrent_streams)
+        .max_pending_accept_reset_streams(usize::try_from(limits.pending_resets).unwrap_or(0))
         .max_header_list_size(limits.header_list_size)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_BOUND)
         // No gRPC client reads the date of an answer.
         .auto_date_header(false);
-    let stream = TokioIo::new(PrefaceGuard::new(stream, &shutdown));
-    let mut connection = pin!(http.serve_connection(stream, service));
-    tokio::select! {
-        biased;
-        ended = connection.as_mut() => return ended,
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    let mut connection = pin!(http.serve_connection(TokioIo::new(guard), service));
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = poll_fn(|context| {
+                activity.begin_turn();
+                connection.as_mut().poll(context)
+            }) => return ended,
+            () = shutdown.cancelled(), if !is_ending => {
+                if !activity.is_established() {
+                    // The transport would wait for the rest of the preface.
+                    return Ok(());
+                }
+                is_ending = true;
+                // Subscriptions end with the audit log, and who ends the tail bounds that time.
+                connection.as_mut().graceful_shutdown();
+            }
+            expiry = deadlines.expired() => match expiry {
+                ConnectionExpiry::Retire => connection.as_mut().graceful_shutdown(),
+                ConnectionExpiry::Close => return Ok(()),
+                ConnectionExpiry::Refuse(refusal, example) => {
+                    observer.refused(refusal, &example);
+                    return Ok(());
+                }
+            },
+        }
     }
-    connection.await
 }
 
-/// Answers one call. A subscription proves the connection.
-async fn call(mut routes: Routes, request: Request<Incoming>, slot: SlotHandle) -> Response<Body> {
-    let is_subscription = request.uri().path().starts_with(SUBSCRIPTIONS);
-    let Ok(response) = routes.call(request.map(Body::new)).await;
-    // A call that is refused at once has its status in its headers.
-    if is_subscription && !response.headers().contains_key("grpc-status") {
-        slot.prove();
+/// Answers the calls of one connection.
+#[derive(Clone, Debug)]
+struct TailCalls {
+    routes: Routes,
+    watch: SubscriptionWatch,
+    activity: Arc<ConnectionActivity>,
+    slot: SlotHandle,
+    request_timeout: Duration,
+}
+
+impl TailCalls {
+    /// Answers one call. A subscription proves the connection.
+    async fn answer(
+        mut self,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<GuardedBody<Body, customs_net::CallInHand>>, Infallible> {
+        let in_hand = self.activity.take_call();
+        let is_subscription = request.uri().path().starts_with(SUBSCRIPTIONS);
+        request.extensions_mut().insert(self.watch);
+        let calling = self.routes.call(request.map(Body::new));
+        let response = match timeout(self.request_timeout, calling).await {
+            Ok(Ok(response)) => response,
+            Err(_late) => {
+                Status::deadline_exceeded("the request was not whole in time").into_http()
+            }
+        };
+        // A call that is refused at once has its status in its headers.
+        if is_subscription && !response.headers().contains_key("grpc-status") {
+            self.activity.set_whole_call();
+            self.slot.prove();
+        }
+        Ok(response.map(|body| GuardedBody::new(body, in_hand)))
     }
-    response
+}
+
+/// Reports what the guard of one connection refuses.
+#[derive(Debug)]
+struct TailObserver {
+    refusals: Arc<PortRefusals>,
+    peer: ConnectionPeer,
+}
+
+impl ConnectionObserver for TailObserver {
+    fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
+        self.refusals
+            .refuse(&self.peer, refusal_cause(refusal), example);
+    }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::ops::guarded_body::GuardedBody;
-use customs_net::{ConnectionPeer, ServerConnection, SlotHandle, WriteTimeout};
+use customs_net::{ConnectionLimits, ConnectionPeer, ServerConnection, SlotHandle, WriteTimeout};
 
 /// The most headers of a request.
 const HEADERS: usize = 64;
@@ -36,11 +36,12 @@ pub struct AdminLimits {
     pub header_size: usize,
 }
 
-impl Default for AdminLimits {
-    fn default() -> Self {
+impl AdminLimits {
+    /// Returns the limits of the settings, as far as they apply to operators.
+    pub fn new(settings: &ConnectionLimits) -> AdminLimits {
         AdminLimits {
-            request_timeout: Duration::from_secs(5),
-            header_size: 16 << 10,
+            request_timeout: settings.request_timeout,
+            header_size: usize::try_from(settings.header_list_size).unwrap_or(usize::MAX),
         }
     }
 }

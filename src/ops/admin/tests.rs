@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 
 use customs_engine::rules::RuleCounts;
 use customs_net::{
-    Address, ConnectionPeer, ConnectionSlots, HandshakeRefusal, PortRefusal, SlotLimits,
+    Address, ConnectionLimits, ConnectionPeer, ConnectionSlots, HandshakeRefusal, PortRefusal,
+    SlotLimits,
 };
 use customs_policy::problem::{Code, Place, Problem};
 
@@ -77,7 +78,12 @@ struct Server {
 }
 
 async fn serving(report: StatusReport) -> Server {
-    serving_with(report, AdminLimits::default(), SlotLimits::default()).await
+    serving_with(
+        report,
+        AdminLimits::new(&ConnectionLimits::DEFAULT),
+        SlotLimits::default(),
+    )
+    .await
 }
 
 /// Takes every refusal.
@@ -432,7 +438,12 @@ async fn idle_clients_give_way_and_an_operator_gets_in() {
         total: 4,
         per_peer: 4,
     };
-    let server = serving_with(report(), AdminLimits::default(), slots).await;
+    let server = serving_with(
+        report(),
+        AdminLimits::new(&ConnectionLimits::DEFAULT),
+        slots,
+    )
+    .await;
     let mut idle = Vec::new();
     for number in 0..40 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -7,7 +7,7 @@ async fn a_request_on_which_customs_fails_ends_with_its_connection_and_no_other(
     let bound = Address::Tcp("127.0.0.1:0".into()).bind().await;
     let listener = bound.unwrap();
     let address: SocketAddr = listener.local().parse().unwrap();
-    let limits = AdminLimits::default();
+    let limits = AdminLimits::new(&ConnectionLimits::DEFAULT);
     let slots = ConnectionSlots::new(SlotLimits::default());
     let port = Port::new(slots, limits.request_timeout, Arc::new(Unobserved));
     let router = router(AdminState {
