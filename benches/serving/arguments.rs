@@ -1,6 +1,8 @@
 //! The command line: which parts, how many rounds, and the floors as which the benchmark starts
 //! itself.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -20,6 +22,10 @@ pub(crate) struct Arguments {
     /// the figures mean little
     #[arg(long)]
     pub quick: bool,
+    /// Another build of customs, such as that of an earlier commit, which `cpu`, `latency` and
+    /// `light` measure as well
+    #[arg(long, value_name = "BINARY")]
+    pub earlier: Option<PathBuf>,
     /// Copy tables and pictures into docs/
     #[arg(long)]
     pub publish: bool,
@@ -39,6 +45,7 @@ pub(crate) enum Command {
 pub(crate) enum Part {
     Cpu,
     Latency,
+    Light,
     Reload,
     Envoy,
     Memory,

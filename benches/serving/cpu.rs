@@ -37,6 +37,12 @@ const USUAL: Shape = Shape {
 
 const LAYOUTS: [Layout; 2] = [Layout::PerCore, Layout::Stealing];
 
+/// The records of which each is compared with that of an earlier build.
+const RECORDS: [Record; 3] = [Record::Off, Record::File, Record::Protobuf];
+
+/// How much more than the earlier build a check may cost.
+const TO_EARLIER: f64 = 1.03;
+
 /// Rounds and checks of the short measurement.
 const LOOK: (usize, u64) = (3, 50_000);
 
@@ -59,6 +65,9 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let layout = cheaper(&findings)?;
     session.cheaper = Some(layout);
     draw_lines(&mut findings, &Kind::Tonic.name(layout));
+    if session.earlier.is_some() {
+        draw_lines_to_earlier(&mut findings);
+    }
     findings.pictures.push(picture(&findings));
     Ok(findings)
 }
@@ -94,10 +103,12 @@ fn start_customs(session: &Session) -> Result<Vec<CustomsServer>> {
         (MANY, Record::File),
         (MANY, Record::Protobuf),
     ];
-    kinds
+    let mut servers: Vec<CustomsServer> = kinds
         .into_iter()
         .map(|(rules, record)| CustomsServer::start(session, rules, record))
-        .collect()
+        .collect::<Result<_>>()?;
+    servers.extend(CustomsServer::start_earlier(session, MANY, &RECORDS)?);
+    Ok(servers)
 }
 
 /// Runs the rounds after the first, which warms up.
@@ -174,6 +185,15 @@ fn draw_lines(findings: &mut Findings, floor: &str) {
         findings.draw_line(says, bound, &USUAL.name(), [one, other]);
     }
     findings.add_fact("the floor", floor);
+}
+
+fn draw_lines_to_earlier(findings: &mut Findings) {
+    for record in RECORDS {
+        let now = customs_server::name(MANY, record);
+        let earlier = customs_server::earlier_name(MANY, record);
+        let says = format!("CPU a check at {}: {now} / the earlier build", USUAL.name());
+        findings.draw_line(says, TO_EARLIER, &USUAL.name(), [&now, &earlier]);
+    }
 }
 
 fn picture(findings: &Findings) -> Picture {

@@ -4,8 +4,7 @@
 //! addresses, the policies, the audit log and, in one kind, the metadata.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -59,16 +58,50 @@ pub(crate) fn name(rules: usize, record: Record) -> String {
     }
 }
 
+/// Returns the name of the earlier build.
+pub(crate) fn earlier_name(rules: usize, record: Record) -> String {
+    format!("earlier {}", name(rules, record))
+}
+
 impl CustomsServer {
+    /// Starts the earlier build, if there is one, once for each kind of record.
+    pub(crate) fn start_earlier(
+        session: &Session,
+        rules: usize,
+        records: &[Record],
+    ) -> Result<Vec<CustomsServer>> {
+        let Some(binary) = &session.earlier else {
+            return Ok(Vec::new());
+        };
+        records
+            .iter()
+            .map(|record| {
+                let name = earlier_name(rules, *record);
+                CustomsServer::start_build(session, binary, name, rules, *record)
+            })
+            .collect()
+    }
+
     /// Starts one, and checks that it allows the captured check by the rule that is made for it.
     pub(crate) fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_customs"));
+        CustomsServer::start_build(session, binary, name(rules, record), rules, record)
+    }
+
+    fn start_build(
+        session: &Session,
+        binary: &Path,
+        name: String,
+        rules: usize,
+        record: Record,
+    ) -> Result<CustomsServer> {
         let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
         let (policies, log) = (folder.join("policies"), folder.join("log"));
         policies::write(&policies, rules, 0)?;
         // Next to the policies, each write would wake the watcher of their directory.
         fs::create_dir(folder.join("audit"))?;
         let (port, admin) = (ports::free()?, ports::free()?);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+        let mut command = session.command(binary);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
         {
@@ -89,7 +122,7 @@ impl CustomsServer {
         process.wait_until_ready(|| {
             http::get(admin, "localhost", "/readyz").is_ok_and(|it| it.status == 200)
         })?;
-        let server = Server::new(name(rules, record), port, process);
+        let server = Server::new(name, port, process);
         // Without metadata an answer has no reason; another server checks it for the same policies.
         server.must_allow(if record == Record::FileWithoutMetadata {
             ""

@@ -40,9 +40,11 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     let layout = cpu::floor_layout(session)?;
     let customs = CustomsServer::start(session, MANY, Record::File)?;
     let floor = Server::floor(session, Kind::Tonic, layout)?;
-    let servers = [&floor, &customs.server];
+    let earlier = CustomsServer::start_earlier(session, MANY, &[Record::File])?;
+    let mut servers = vec![&floor, &customs.server];
+    servers.extend(earlier.iter().map(|it| &it.server));
     for rate in RATES {
-        ask_in_turn(session, &mut findings, servers, rate)?;
+        ask_in_turn(session, &mut findings, &servers, rate)?;
     }
     let (name, p99) = (
         customs_server::name(MANY, Record::File),
@@ -50,6 +52,10 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     );
     let says = format!("{p99}: {name} / {}", floor.name);
     findings.draw_line(says, 1.2, &p99, [&name, &floor.name]);
+    for earlier in &earlier {
+        let says = format!("{p99}: {name} / the earlier build");
+        findings.draw_line(says, 1.03, &p99, [&name, &earlier.server.name]);
+    }
     findings.pictures.push(picture(&findings));
     Ok(findings)
 }
@@ -57,7 +63,7 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
 fn ask_in_turn(
     session: &Session,
     findings: &mut Findings,
-    servers: [&Server; 2],
+    servers: &[&Server],
     rate: u64,
 ) -> Result<()> {
     for round in 0..=session.sizes.rounds {
@@ -115,6 +121,8 @@ fn picture(findings: &Findings) -> Picture {
             "{percentile} {}",
             if subject.starts_with("customs") {
                 "customs"
+            } else if subject.starts_with("earlier") {
+                "earlier customs"
             } else {
                 "floor"
             }

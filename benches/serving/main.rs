@@ -12,8 +12,10 @@ mod arguments;
 mod cpu;
 mod customs_server;
 mod floor;
+mod frames;
 mod gateway;
 mod latency;
+mod light;
 mod load;
 mod machine;
 mod memory;
@@ -71,6 +73,7 @@ fn run(part: Part, session: &mut Session) -> Result<Findings> {
     match part {
         Part::Cpu => cpu::measure(session),
         Part::Latency => latency::measure(session),
+        Part::Light => light::measure(session),
         Part::Reload => reload::measure(session),
         Part::Envoy => gateway::measure(session),
         Part::Memory => memory::measure(session),

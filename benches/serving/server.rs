@@ -3,7 +3,6 @@
 //! It knows the process from outside only. The rule: before anything is measured, a server must
 //! have answered one check correctly, since h2load does not look into answers.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use prost::Message;
 
 use crate::floor::{Kind, Layout};
 use crate::session::Session;
-use customs_test_support::bench_report::proc::{CpuTime, Memory};
+use customs_test_support::bench_report::proc::{CpuTime, Memory, Waits};
 use customs_test_support::process::Process;
 
 /// A server is idle if its CPU time rises by less than this in [`PAUSE`].
@@ -50,7 +49,7 @@ impl Server {
             .join(format!("{}-{}.log", kind.word(), layout.word()));
         // Only the last start's port counts.
         let _ = std::fs::remove_file(&log);
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = session.command(&std::env::current_exe()?);
         command.args(["floor", kind.word(), layout.word()]);
         let mut process = Process::start(&name, &mut command, &log, &session.guard)?;
         let mut port = None;
@@ -119,6 +118,10 @@ impl Server {
 
     pub(crate) fn cpu(&self) -> Result<CpuTime> {
         Ok(CpuTime::of(self.process.id())?)
+    }
+
+    pub(crate) fn waits(&self) -> Result<Waits> {
+        Ok(Waits::of(self.process.id())?)
     }
 
     pub(crate) fn memory(&self) -> Result<Memory> {

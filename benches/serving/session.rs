@@ -1,10 +1,13 @@
 //! What all parts share: the tools, a scratch folder, the processes' guard, and which floor is
 //! used.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
 use std::sync::Arc;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::arguments::{Arguments, Sizes};
@@ -13,6 +16,25 @@ use customs_test_support::process::Guard;
 use customs_test_support::repository;
 use customs_test_support::tools::{self, Tool};
 
+/// The tool of util-linux that says on which processors a process runs.
+const TASKSET: &str = "taskset";
+
+/// Lets every thread of this process run on these processors only.
+fn run_on(processors: &str) -> Result<()> {
+    let mut command = Command::new(TASKSET);
+    command.args(["--all-tasks", "--cpu-list", "--pid", processors]);
+    let done = command
+        .arg(process::id().to_string())
+        .output()
+        .context("taskset does not run; install util-linux")?;
+    ensure!(
+        done.status.success(),
+        "taskset cannot use the processors {processors}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(())
+}
+
 /// One run of the benchmark.
 pub(crate) struct Session {
     pub envoy: Tool,
@@ -20,6 +42,10 @@ pub(crate) struct Session {
     pub sizes: Sizes,
     /// The layout in which tonic costs less, once that is known.
     pub cheaper: Option<Layout>,
+    /// Another build of customs, to compare with.
+    pub earlier: Option<PathBuf>,
+    /// The number of processors, while servers have the first of them for themselves.
+    apart: Option<usize>,
     pub scratch: TempDir,
     pub guard: Arc<Guard>,
 }
@@ -36,6 +62,8 @@ impl Session {
             h2load,
             sizes: arguments.sizes(),
             cheaper: None,
+            earlier: arguments.earlier.clone(),
+            apart: None,
             scratch,
             guard,
         })
@@ -46,6 +74,35 @@ impl Session {
         let folder = self.scratch.path().join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+
+    /// Lets servers that are started from now on run on the first processor, and this process, with
+    /// all other children, on the others. Without a second processor nothing changes.
+    pub(crate) fn separate_processors(&mut self) -> Result<()> {
+        let count = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        if count > 1 {
+            run_on(&format!("1-{}", count - 1))?;
+            self.apart = Some(count);
+        }
+        Ok(())
+    }
+
+    /// Lets everything that is started from now on run on every processor again.
+    pub(crate) fn join_processors(&mut self) -> Result<()> {
+        match self.apart.take() {
+            Some(count) => run_on(&format!("0-{}", count - 1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns a command that starts a server where servers are to run.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        if self.apart.is_none() {
+            return Command::new(program);
+        }
+        let mut command = Command::new(TASKSET);
+        command.args(["--cpu-list", "0"]).arg(program);
+        command
     }
 }
 

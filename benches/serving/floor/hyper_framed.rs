@@ -72,7 +72,8 @@ fn holds_one_message(body: &[u8]) -> bool {
     compressed == 0 && usize::try_from(u32::from_be_bytes(length)) == Ok(message.len())
 }
 
-fn framed(message: &[u8]) -> Result<Bytes> {
+/// Returns a message with the five bytes that gRPC puts before it.
+pub(super) fn framed(message: &[u8]) -> Result<Bytes> {
     let mut framed = BytesMut::with_capacity(PREFIX + message.len());
     framed.put_u8(0);
     framed.put_u32(u32::try_from(message.len())?);

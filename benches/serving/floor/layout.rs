@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream as Accepted};
 use std::num::NonZeroUsize;
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -64,6 +64,7 @@ async fn serve(kind: Kind, connections: UnboundedReceiver<Accepted>) -> Result<(
         Kind::Tonic => tonic_prost::serve(incoming).await,
         Kind::TonicBytes => tonic_bytes::serve(incoming).await,
         Kind::Hyper => hyper_framed::serve(incoming).await,
+        Kind::Sockets => bail!("sockets are served without a runtime"),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod hyper_framed;
 mod layout;
+mod sockets;
 mod tonic_bytes;
 mod tonic_prost;
 
@@ -28,6 +29,8 @@ pub(crate) enum Kind {
     TonicBytes,
     /// hyper alone, with gRPC framed by hand; the answer is encoded once.
     Hyper,
+    /// No server at all: sockets, a thread for each, and an answer that was put together once.
+    Sockets,
 }
 
 /// How work is spread over processors.
@@ -47,6 +50,7 @@ impl Kind {
             Kind::Tonic => "tonic",
             Kind::TonicBytes => "tonic-bytes",
             Kind::Hyper => "hyper",
+            Kind::Sockets => "sockets",
         }
     }
 
@@ -56,6 +60,7 @@ impl Kind {
             Kind::Tonic => "tonic with prost",
             Kind::TonicBytes => "tonic handing over bytes",
             Kind::Hyper => "hyper",
+            Kind::Sockets => "sockets alone",
         };
         match layout {
             Layout::PerCore => kind.to_owned(),
@@ -82,6 +87,9 @@ impl Layout {
 pub(crate) fn run(kind: Kind, layout: Layout) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
+    if kind == Kind::Sockets {
+        return sockets::serve(&listener);
+    }
     match layout {
         Layout::PerCore => layout::per_core(&listener, kind),
         Layout::Stealing => layout::stealing(&listener, kind),

@@ -9,15 +9,15 @@ use crate::policies::{ACCOUNT, NAMESPACE};
 use customs_test_support::certificates::{authority, issue};
 
 /// The name under which clients look for the gateway.
-pub(super) const GATEWAY: &str = "gateway.bench";
+pub(crate) const GATEWAY: &str = "gateway.bench";
 
 /// The folder with the files.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     pub folder: PathBuf,
 }
 
 impl Certificates {
-    pub(super) fn make(folder: &Path) -> Result<Certificates> {
+    pub(crate) fn make(folder: &Path) -> Result<Certificates> {
         let mesh = authority("throw-away mesh authority")?;
         std::fs::write(folder.join("ca.pem"), mesh.pem())?;
         let gateway = "spiffe://cluster.local/ns/istio-egress/sa/egress-gateway".to_owned();
@@ -31,7 +31,7 @@ impl Certificates {
         })
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }

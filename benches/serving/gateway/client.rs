@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::certificates::{Certificates, GATEWAY};
 
 /// What a service typically sends: a token, tracing headers, and what client libraries add.
-const REQUEST: &str = "GET /v2/charges/ch_3PqL2KDkJ?expand=customer HTTP/1.1\r
+pub(crate) const REQUEST: &str = "GET /v2/charges/ch_3PqL2KDkJ?expand=customer HTTP/1.1\r
 host: api.partner-example.com\r
 user-agent: checkout-service/4.18.2 (linux; amd64) Go-http-client/1.1\r
 accept: application/json\r
@@ -44,7 +44,7 @@ x-tenant: acme-eu-1\r
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Open connections.
-pub(super) struct Clients(Vec<Client>);
+pub(crate) struct Clients(Vec<Client>);
 
 struct Client {
     stream: TlsStream<TcpStream>,
@@ -54,7 +54,7 @@ struct Client {
 
 impl Clients {
     /// Opens `count` connections, and sends one request over each.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         port: u16,
         certificates: &Certificates,
         count: usize,
@@ -77,13 +77,13 @@ impl Clients {
         Ok(Clients(clients))
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// Sends requests over all connections for `duration`, and returns how long each took, in
     /// nanoseconds, sorted.
-    pub(super) async fn ask_for(&mut self, duration: Duration) -> Result<Vec<u64>> {
+    pub(crate) async fn ask_for(&mut self, duration: Duration) -> Result<Vec<u64>> {
         let end = Instant::now() + duration;
         let mut asking: JoinSet<_> = self
             .0
@@ -130,7 +130,7 @@ impl Client {
 }
 
 /// Returns the length of a whole answer; `None` while some of it is missing.
-fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
+pub(crate) fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     let Some(head) = bytes
         .windows(HEAD_END.len())
         .position(|window| window == HEAD_END)
@@ -150,7 +150,8 @@ fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     Ok((bytes.len() >= whole).then_some(whole))
 }
 
-fn config(certificates: &Certificates) -> Result<ClientConfig> {
+/// Returns the TLS settings of a client with the workload's certificate.
+pub(crate) fn config(certificates: &Certificates) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificates.file("ca.pem"))?)?;
     let chain = vec![CertificateDer::from_pem_file(

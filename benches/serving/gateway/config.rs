@@ -11,11 +11,11 @@ use customs_test_support::envoy::{Envoys, Words};
 use customs_test_support::ports;
 
 /// The cluster that an authorization filter asks.
-pub(super) const AUTHORIZER: &str = "authorizer";
+pub(crate) const AUTHORIZER: &str = "authorizer";
 
 /// Starts an Envoy with these filters before its router. `asked` is the port of the server that
 /// they ask.
-pub(super) fn start(
+pub(crate) fn start(
     session: &Session,
     certificates: &Certificates,
     name: &str,
@@ -58,7 +58,7 @@ fn address(port: u16) -> Value {
 }
 
 /// Returns an extension's message of this type.
-pub(super) fn typed(kind: &str, mut fields: Value) -> Value {
+pub(crate) fn typed(kind: &str, mut fields: Value) -> Value {
     if let Some(fields) = fields.as_object_mut() {
         fields.insert(
             "@type".to_owned(),
@@ -69,7 +69,7 @@ pub(super) fn typed(kind: &str, mut fields: Value) -> Value {
 }
 
 /// Returns a filter of HTTP requests.
-pub(super) fn filter(name: &str, kind: &str, fields: Value) -> Value {
+pub(crate) fn filter(name: &str, kind: &str, fields: Value) -> Value {
     json!({ "name": name, "typed_config": typed(kind, fields) })
 }
 

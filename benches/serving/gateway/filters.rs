@@ -9,7 +9,7 @@ use super::config::{AUTHORIZER, filter};
 const MARK: &str = "istio-ext-authz-customs";
 
 /// Returns both, in order.
-pub(super) fn asking() -> Vec<Value> {
+pub(crate) fn asking() -> Vec<Value> {
     vec![marking(), asking_about_the_marked()]
 }
 

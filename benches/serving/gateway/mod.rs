@@ -5,14 +5,14 @@
 //! rule: every Envoy runs for the whole part, and *added* is the difference to the Envoy without a
 //! filter in the same round.
 
-mod certificates;
-mod client;
+pub(crate) mod certificates;
+pub(crate) mod client;
 mod compare;
-mod config;
+pub(crate) mod config;
 mod figures;
-mod filters;
+pub(crate) mod filters;
 mod rbac;
-mod setup;
+pub(crate) mod setup;
 
 use std::time::Duration;
 

@@ -9,14 +9,14 @@ use customs_test_support::http;
 use customs_test_support::process::Process;
 
 /// A running Envoy.
-pub(super) struct Envoy {
+pub(crate) struct Envoy {
     pub process: Process,
     pub port: u16,
     pub admin_port: u16,
 }
 
 impl Envoy {
-    pub(super) fn cpu(&self) -> Result<CpuTime> {
+    pub(crate) fn cpu(&self) -> Result<CpuTime> {
         Ok(CpuTime::of(self.process.id())?)
     }
 
@@ -40,7 +40,7 @@ impl Envoy {
 }
 
 /// What is measured in turn with others.
-pub(super) struct Setup<'s> {
+pub(crate) struct Setup<'s> {
     pub name: String,
     pub envoy: Envoy,
     pub server: Option<&'s Server>,
@@ -49,12 +49,12 @@ pub(super) struct Setup<'s> {
 }
 
 impl Setup<'_> {
-    pub(super) fn server_cpu(&self) -> Result<Option<CpuTime>> {
+    pub(crate) fn server_cpu(&self) -> Result<Option<CpuTime>> {
         self.server.map(Server::cpu).transpose()
     }
 
     /// Checks that its filter has let every request pass, by Envoy's own count.
-    pub(super) fn must_have_filtered(&self) -> Result<()> {
+    pub(crate) fn must_have_filtered(&self) -> Result<()> {
         let statistic = match &self.server {
             Some(_) => "http.bench.ext_authz.ok",
             None if self.name == super::figures::NONE => return Ok(()),

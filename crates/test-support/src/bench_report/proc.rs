@@ -1,7 +1,8 @@
-//! What Linux reports about a process: the CPU time of each of its threads, and its memory.
+//! What Linux reports about a process: the CPU time and the wake-ups of each of its threads, and
+//! its memory.
 //!
-//! It reads texts of `/proc` and draws no conclusion. The rule: CPU time is added up thread by
-//! thread, so that a thread that ended in between does not reduce what others used.
+//! It reads texts of `/proc` and draws no conclusion. The rule: what threads use is added up thread
+//! by thread, so that a thread that ended in between does not reduce what others used.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,25 +16,55 @@ pub struct CpuTime(pub BTreeMap<u32, u64>);
 impl CpuTime {
     /// Reads the current times of a process.
     pub fn of(process: u32) -> io::Result<CpuTime> {
-        let mut threads = BTreeMap::new();
-        for entry in fs::read_dir(format!("/proc/{process}/task"))? {
-            let path = entry?.path();
-            // A thread may end while it is read.
-            let Ok(text) = fs::read_to_string(path.join("schedstat")) else {
-                continue;
-            };
-            threads.extend(thread_number(&path).zip(on_processor(&text)));
-        }
-        Ok(CpuTime(threads))
+        each_thread(process, "schedstat", on_processor).map(CpuTime)
     }
 
     /// Returns what was used since an earlier moment, in nanoseconds.
     pub fn since(&self, earlier: &CpuTime) -> u64 {
-        let used = |(thread, now): (&u32, &u64)| {
-            now.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default())
-        };
-        self.0.iter().map(used).sum()
+        difference(&self.0, &earlier.0)
     }
+}
+
+/// How often each thread has given up its processor to wait for something. Each wait ends with a
+/// wake-up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits(pub BTreeMap<u32, u64>);
+
+impl Waits {
+    /// Reads the current counts of a process.
+    pub fn of(process: u32) -> io::Result<Waits> {
+        each_thread(process, "status", waits).map(Waits)
+    }
+
+    /// Returns how many there were since an earlier moment.
+    pub fn since(&self, earlier: &Waits) -> u64 {
+        difference(&self.0, &earlier.0)
+    }
+}
+
+/// Reads a number from a file of each thread.
+fn each_thread(
+    process: u32,
+    file: &str,
+    number: impl Fn(&str) -> Option<u64>,
+) -> io::Result<BTreeMap<u32, u64>> {
+    let mut threads = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+        let path = entry?.path();
+        // A thread may end while it is read.
+        let Ok(text) = fs::read_to_string(path.join(file)) else {
+            continue;
+        };
+        threads.extend(thread_number(&path).zip(number(&text)));
+    }
+    Ok(threads)
+}
+
+fn difference(now: &BTreeMap<u32, u64>, earlier: &BTreeMap<u32, u64>) -> u64 {
+    let used = |(thread, now): (&u32, &u64)| {
+        now.saturating_sub(earlier.get(thread).copied().unwrap_or_default())
+    };
+    now.iter().map(used).sum()
 }
 
 fn thread_number(path: &Path) -> Option<u32> {
@@ -43,6 +74,14 @@ fn thread_number(path: &Path) -> Option<u32> {
 /// Parses the first field of `schedstat`: time spent on a processor, in nanoseconds.
 pub fn on_processor(schedstat: &str) -> Option<u64> {
     schedstat.split_whitespace().next()?.parse().ok()
+}
+
+/// Parses the voluntary switches in a thread's `status`.
+pub fn waits(status: &str) -> Option<u64> {
+    let count = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    count.trim().parse().ok()
 }
 
 /// Resident memory, in MiB.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CpuTime, Memory, memory, on_processor};
+use super::{CpuTime, Memory, Waits, memory, on_processor, waits};
 
 #[test]
 fn cpu_time_is_added_up_by_thread() {
@@ -36,4 +36,14 @@ fn memory_is_parsed_as_mebibytes() {
         })
     );
     assert_eq!(memory("Name:\tkthreadd\n"), None);
+}
+
+#[test]
+fn waits_are_counted_by_thread() {
+    let status = "Name:\tcustoms\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t31\n";
+    assert_eq!(waits(status), Some(150));
+    assert_eq!(waits("nonvoluntary_ctxt_switches:\t31\n"), None);
+    let before = Waits::of(std::process::id()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    assert!(Waits::of(std::process::id()).unwrap().since(&before) > 0);
 }

@@ -1,0 +1,172 @@
+//! Runs the calls of a connection inside the connection's own task, as far as they do not wait.
+//!
+//! The transport hands each call over as a future to run. A check whose bytes have arrived whole is
+//! answered the first time it is polled, so a task of its own would be made, queued and woken for
+//! nothing. Instead, a call is polled here as soon as the transport has read what there is; one
+//! that then waits gets a task. It does not know what a call is. The rules:
+//!
+//! - The answers of calls that arrived together are written together.
+//! - A call that waits delays no other one.
+//! - A call that panics ends alone, as it would in a task.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use hyper::rt::Executor;
+
+/// A call that the transport has handed over.
+type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The calls of one connection that are to be run. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct CallQueue(Arc<Mutex<Vec<Call>>>);
+
+impl CallQueue {
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all calls. `empty` takes their place, so that no memory is allocated for it.
+    fn take(&self, empty: &mut Vec<Call>) {
+        std::mem::swap(&mut *self.calls(), empty);
+    }
+}
+
+impl<C> Executor<C> for CallQueue
+where
+    C: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, call: C) {
+        self.calls().push(Box::pin(call));
+    }
+}
+
+/// A connection, with the calls that it hands over. It must be polled in a runtime.
+pub(crate) struct InlineCalls<C> {
+    connection: Pin<Box<C>>,
+    queue: CallQueue,
+    /// The calls that are being run; empty in between.
+    running: Vec<Call>,
+    wakes: Arc<Wakes>,
+}
+
+impl<C: Future> InlineCalls<C> {
+    /// Wraps a connection that hands its calls over to `queue`.
+    pub(crate) fn new(connection: C, queue: CallQueue) -> InlineCalls<C> {
+        InlineCalls {
+            connection: Box::pin(connection),
+            queue,
+            running: Vec::new(),
+            wakes: Arc::default(),
+        }
+    }
+
+    /// Returns the connection.
+    pub(crate) fn connection(&mut self) -> Pin<&mut C> {
+        self.connection.as_mut()
+    }
+
+    /// Polls each call that was handed over. Returns whether there was one.
+    fn run_calls(&mut self) -> bool {
+        self.queue.take(&mut self.running);
+        let is_any = !self.running.is_empty();
+        for mut call in self.running.drain(..) {
+            // A call that waits is polled again at once, by its task, which it then wakes.
+            let mut context = Context::from_waker(Waker::noop());
+            let poll = AssertUnwindSafe(|| call.as_mut().poll(&mut context));
+            // The panic was reported when it happened; dropping the call resets its stream.
+            if let Ok(Poll::Pending) = catch_unwind(poll) {
+                tokio::spawn(call);
+            }
+        }
+        is_any
+    }
+}
+
+impl<C: Future> Future for InlineCalls<C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        let this = self.get_mut();
+        let waker = Waker::from(this.wakes.clone());
+        loop {
+            this.wakes.begin(context.waker());
+            let connection = this.connection.as_mut();
+            let poll = connection.poll(&mut Context::from_waker(&waker));
+            // Whatever calls wake the connection for, it does when it is polled again.
+            let ran_calls = this.run_calls();
+            if poll.is_ready() || !ran_calls {
+                this.wakes.end();
+                return poll;
+            }
+        }
+    }
+}
+
+impl<C> Drop for InlineCalls<C> {
+    fn drop(&mut self) {
+        // A call holds the queue that holds it.
+        self.queue.calls().clear();
+    }
+}
+
+/// Wakes the connection's task, unless the connection is being polled anyway.
+#[derive(Default)]
+struct Wakes(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    task: Option<Waker>,
+    is_polling: bool,
+    is_woken: bool,
+}
+
+impl Wakes {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to poll the connection, which takes account of everything that woke it until now.
+    fn begin(&self, task: &Waker) {
+        let mut state = self.state();
+        match &mut state.task {
+            Some(known) => known.clone_from(task),
+            None => state.task = Some(task.clone()),
+        }
+        (state.is_polling, state.is_woken) = (true, false);
+    }
+
+    /// Ends the polling. What woke the connection since [`begin`](Self::begin) wakes its task now,
+    /// so that other tasks have their turn before.
+    fn end(&self) {
+        let mut state = self.state();
+        state.is_polling = false;
+        if state.is_woken
+            && let Some(task) = &state.task
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.is_woken = true;
+        if !state.is_polling
+            && let Some(task) = &state.task
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
