@@ -10,6 +10,9 @@
 //! - At the end everything that was accepted is written, followed by a last checkpoint; otherwise
 //!   the number of lost records is reported.
 
+mod gathering;
+mod waiting;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -18,8 +21,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::gathering::Gathering;
+use self::waiting::Waiting;
 use super::checkpoint::Checkpointer;
-use super::oneshot;
 use super::redact::Redactor;
 use super::sink_queue::{DURABLE_WITHIN, Message, SinkQueue};
 use super::sinks::{Place, Sink};
@@ -30,9 +34,6 @@ use customs_record::{CheckpointEntry, Entry, GapEntry};
 /// The most records that are written at once: few enough that their bytes are still in the
 /// processor's cache when they are hashed and written. Larger batches evict what checks need.
 const BATCH_RECORDS: usize = 64;
-
-/// How long the thread lets records gather, so that checks need not wake it for each record.
-const GATHER_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the thread waits before it tries a failed sink again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -89,16 +90,6 @@ impl Writer {
     }
 }
 
-/// A record on its way through the writer.
-struct Waiting {
-    entry: Entry,
-    weight: u64,
-    /// Acknowledges the record once it is on the disk.
-    ack: Option<oneshot::Sender<()>>,
-    /// Whether it was already redacted.
-    is_redacted: bool,
-}
-
 /// How a batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
@@ -124,6 +115,7 @@ struct Work {
     is_finishing: bool,
     /// Whether the queue was empty.
     is_drained: bool,
+    gathering: Gathering,
     /// Rendered, and not taken by the sink yet.
     batch: Vec<u8>,
     synced: Instant,
@@ -146,6 +138,7 @@ impl Work {
             gap: None,
             is_finishing: false,
             is_drained: false,
+            gathering: Gathering::new(BATCH_RECORDS, now),
             batch: Vec::new(),
             synced: now,
             is_dirty: false,
@@ -294,7 +287,7 @@ impl Work {
         if self.waiting.is_empty() && !self.is_finishing {
             // If no answer waits for the disk, records may gather: one write then serves many.
             if self.is_drained && self.is_dirty && self.writer.durability != Durability::Always {
-                thread::sleep(GATHER_PAUSE);
+                thread::sleep(self.gathering.pause(Instant::now()).min(self.patience()));
             }
             match self.writer.receiver.recv_timeout(self.patience()) {
                 Ok(message) => self.take(message),
@@ -330,12 +323,8 @@ impl Work {
     fn take(&mut self, message: Message) {
         match message {
             Message::Record(entry, weight, ack) => {
-                self.waiting.push_back(Waiting {
-                    entry,
-                    weight,
-                    ack,
-                    is_redacted: false,
-                });
+                self.gathering.take();
+                self.waiting.push_back(Waiting::of(entry, weight, ack));
             }
             Message::Finish => self.is_finishing = true,
         }
