@@ -186,8 +186,8 @@ settings! {
 
     /// The fields of dynamic metadata that Envoy gets with each answer; `none` alone sends no
     /// field. Envoy parses each field for every request, so name only those that its access log or
-    /// its filters read.
-    metadata: Vec<String> = metadata::NAMES.map(str::to_owned).into(), Flag("NAME[,NAME..]"), Restart;
+    /// its filters read. POLICY.md lists all of them.
+    metadata: Vec<String> = metadata::DEFAULT.map(str::to_owned).into(), Flag("NAME[,NAME..]"), Restart;
 
     /// How long policy files must be quiet before they are read; `0` reads at once.
     reload_settle: String = "250ms".into(), Flag("TIME"), Restart;

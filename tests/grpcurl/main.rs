@@ -185,7 +185,7 @@ fn denial_carries_its_rule_and_reason() -> Result<()> {
         "ep:demo-frontend/egress#no-aliyun",
         "{answer:#}"
     );
-    assert_eq!(metadata(&answer, "effect"), "deny", "{answer:#}");
+    assert_eq!(metadata(&answer, "verdict"), "deny", "{answer:#}");
     let http = denied_response(&answer).context("no denied_response")?;
     assert_eq!(text(http, "/status/code"), "Forbidden", "{answer:#}");
     Ok(())
@@ -198,7 +198,7 @@ fn allow_is_code_zero_and_nothing_else() -> Result<()> {
         "www.aliyun.com",
     ))?;
     assert_eq!(code(&answer), Some(0), "{answer:#}");
-    assert_eq!(metadata(&answer, "effect"), "allow", "{answer:#}");
+    assert_eq!(metadata(&answer, "verdict"), "allow", "{answer:#}");
     assert!(denied_response(&answer).is_none(), "{answer:#}");
     Ok(())
 }

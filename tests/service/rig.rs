@@ -14,6 +14,7 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_extauthz::Services;
 use customs_extauthz::response::Options;
+use customs_extauthz::response::metadata::Fields;
 use customs_extauthz::{Checks, Commit, DecisionLog};
 use customs_net::{Address, ConnectionLimits, ConnectionPeer, ConnectionSlots, HandshakeRefusal};
 use customs_net::{Port, PortObserver, PortRefusal, SlotLimits, Workers};
@@ -291,7 +292,7 @@ impl Rig {
         let shutdown = CancellationToken::new();
         let options = Options {
             help: Some("https://help.example".into()),
-            ..Options::default()
+            metadata: Fields::ALL,
         };
         let checks = Checks::new(reader, log.clone(), options, Vec::new());
         let services = Services::new(checks, health_service, limits, shutdown.clone()).unwrap();

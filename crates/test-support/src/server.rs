@@ -12,6 +12,9 @@ use tonic::transport::Channel;
 use crate::check_client::{self, Answer};
 use crate::{PATIENCE, http, ports, wait_for};
 
+/// The fields of the dynamic metadata that tests look at.
+const METADATA: &str = "decision_id,verdict,dry_run,reason,rule,dry_run_reason,revision";
+
 /// The child's working directory: `policies/` is the default source, and `out/` holds what it
 /// writes.
 pub struct Folder(TempDir);
@@ -79,6 +82,8 @@ impl Plan {
             .environment("CUSTOMS_ADMIN", &admin)
             // In these tests nothing behind a server has to notice its end.
             .environment("CUSTOMS_DRAIN_DELAY", "0s")
+            // Tests compare answers with revisions and dry runs.
+            .environment("CUSTOMS_METADATA", METADATA)
     }
 
     /// Returns a plan with flags in one text. A policy file is read soon after it changed.

@@ -219,7 +219,7 @@ impl Settings {
     fn responses(&self, wrong: &mut SettingsError) -> response::Options {
         let metadata = metadata::Fields::of(&self.metadata).unwrap_or_else(|why| {
             wrong.add_whole("metadata", SettingValueError::MetadataField(why));
-            metadata::Fields::ALL
+            metadata::Fields::default()
         });
         response::Options {
             help: self.help_url.clone(),

@@ -2,7 +2,7 @@
 //!
 //! It decides nothing. Which fields there are, and which of them need a valid identity, is in the
 //! table of a decision ([`METADATA`]). Envoy parses each field for every request, so the operator
-//! chooses which are sent, and a long text is cut.
+//! chooses which are sent, by default only [`DEFAULT`], and a long text is cut.
 
 use customs_record::DecisionRecord;
 use customs_record::fields::METADATA;
@@ -13,6 +13,10 @@ pub const NAMES: [&str; METADATA.len()] = match METADATA.first_chunk() {
     Some(names) => *names,
     None => [""; METADATA.len()],
 };
+
+/// The fields that are sent unless the operator chooses others: the answer, why, and the id by
+/// which everything else is found in the record.
+pub const DEFAULT: [&str; 4] = ["decision_id", "verdict", "reason", "rule"];
 
 /// Fields of `google.protobuf.Struct`, of an entry of its map, and of `google.protobuf.Value`.
 mod field {
@@ -80,7 +84,7 @@ impl Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields::ALL
+        Fields(NAMES.map(|name| DEFAULT.contains(&name)))
     }
 }
 
@@ -98,6 +102,7 @@ mod tests {
         };
         let of = |chosen: &[&str]| Fields::of(&names(chosen));
         assert_eq!(of(&NAMES), Ok(Fields::ALL));
+        assert_eq!(of(&DEFAULT), Ok(Fields::default()));
         assert!(of(&["none"]).unwrap().is_empty() && of(&[]).unwrap().is_empty());
         assert_eq!(
             of(&["rule", "host", "rule"])

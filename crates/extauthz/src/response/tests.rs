@@ -57,7 +57,7 @@ fn an_allow_says_so_and_changes_nothing() {
         &entry,
         &Options {
             help: Some("https://help.example".into()),
-            ..Options::default()
+            metadata: metadata::Fields::ALL,
         },
     ))
     .unwrap();
@@ -112,7 +112,9 @@ fn a_denial_says_why_in_every_place() {
         "{}",
         denied.body
     );
-    assert_eq!(metadata_of(&response, "effect"), "deny");
+    assert_eq!(metadata_of(&response, "verdict"), "deny");
+    let fields = &response.dynamic_metadata.as_ref().unwrap().fields;
+    assert_eq!(fields.len(), metadata::DEFAULT.len());
 }
 
 #[test]
@@ -169,7 +171,11 @@ fn texts_of_every_length_are_written() {
         let mut entry = entry.unpacked();
         entry.verdict.owner = "o".repeat(length);
         entry.revision = "r".repeat(length);
-        let response = read(&build(&decision, &(&entry).into(), &Options::default())).unwrap();
+        let options = Options {
+            help: None,
+            metadata: metadata::Fields::ALL,
+        };
+        let response = read(&build(&decision, &(&entry).into(), &options)).unwrap();
         let expected = length.min(MAX_TEXT);
         assert_eq!(metadata_of(&response, "owner").len(), expected);
         assert_eq!(metadata_of(&response, "revision").len(), expected);
