@@ -10,15 +10,15 @@
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
+use super::inline_calls::{CallQueue, InlineCalls};
 use super::router::{CheckRouter, ConnectionContext};
 use super::service::{DecisionLog, PeerIdentity};
 use customs_net::{ConnectionActivity, ConnectionDeadlines, ConnectionExpiry};
@@ -88,7 +88,8 @@ async fn serve_http2<L: DecisionLog>(
         // Boxed, since the transport moves a call several times, and a call is some kilobytes.
         Box::pin(async move { router.answer(request, in_hand).await })
     });
-    let mut http = http2::Builder::new(TokioExecutor::new());
+    let queue = CallQueue::default();
+    let mut http = http2::Builder::new(queue.clone());
     let pending_resets = usize::try_from(limits.pending_resets).unwrap_or(usize::MAX);
     http.timer(TokioTimer::new())
         .max_concurrent_streams(limits.concurrent_streams)
@@ -101,14 +102,15 @@ async fn serve_http2<L: DecisionLog>(
         .max_send_buf_size(SEND_BUFFER)
         // No gRPC client reads the date of an answer.
         .auto_date_header(false);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(guard), service));
+    let connection = http.serve_connection(TokioIo::new(guard), service);
+    let mut connection = InlineCalls::new(connection, queue);
     let mut is_ending = false;
     loop {
         select! {
             biased;
             over = poll_fn(|context| {
                 activity.begin_turn();
-                connection.as_mut().poll(context)
+                std::pin::Pin::new(&mut connection).poll(context)
             }) => return over,
             () = shutdown.cancelled(), if !is_ending => {
                 if !activity.is_established() {
@@ -117,7 +119,7 @@ async fn serve_http2<L: DecisionLog>(
                 }
                 is_ending = true;
                 deadlines.retire();
-                connection.as_mut().graceful_shutdown();
+                connection.connection().graceful_shutdown();
             }
             expiry = deadlines.expired() => match expiry {
                 // Ends the streams of this connection as the shutdown does.

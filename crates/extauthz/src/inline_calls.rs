@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use hyper::rt::Executor;
+use hyper_util::rt::TokioExecutor;
 
 /// A call that the transport has handed over.
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -79,7 +80,7 @@ impl<C: Future> InlineCalls<C> {
             let poll = AssertUnwindSafe(|| call.as_mut().poll(&mut context));
             // The panic was reported when it happened; dropping the call resets its stream.
             if let Ok(Poll::Pending) = catch_unwind(poll) {
-                tokio::spawn(call);
+                TokioExecutor::new().execute(call);
             }
         }
         is_any

@@ -1,10 +1,11 @@
 //! The edge where Envoy asks. The only home of tonic, prost and Envoy's types on the path of a
 //! check.
 //!
-//! [`connection`] serves HTTP/2 over a connection that [`net`](customs_net) accepted. [`router`]
-//! hands a check to [`service`], which is its journey, and everything else to the services that
-//! [`server`] joins. [`attributes`] reads what Envoy sent, [`response`] writes the answer to Envoy.
-//! [`json`] reads a check from a file. Nothing here decides.
+//! [`connection`] serves HTTP/2 over a connection that [`net`](customs_net) accepted, and
+//! [`inline_calls`] runs its calls. [`router`] hands a check to [`service`], which is its journey,
+//! and everything else to the services that [`server`] joins. [`attributes`] reads what Envoy sent,
+//! [`response`] writes the answer to Envoy. [`json`] reads a check from a file. Nothing here
+//! decides.
 
 #![cfg_attr(
     test,
@@ -21,6 +22,7 @@ pub mod attributes;
 mod connection;
 mod held_body;
 mod ids;
+mod inline_calls;
 pub mod json;
 mod node_deserializer;
 mod other_calls;
