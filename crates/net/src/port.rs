@@ -6,7 +6,7 @@
 //! 2. It waits for the client's first byte where it was accepted. So a connection that says nothing
 //!    never reaches a thread that answers checks, and costs a socket and a few hundred bytes.
 //! 3. It moves to where it is served, does its TLS handshake if the port has TLS, and becomes a
-//!    [`ServerConnection`] there ([`open`]).
+//!    [`ServerConnection`] there (`open`).
 //! 4. It ends by itself, or because it gives way to another ([`ConnectionSlot::hold`]).
 //!
 //! This module knows no protocol. The rule: a refusal is reported to the port's [`PortObserver`].
