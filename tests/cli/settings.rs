@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::denying;
-use customs_test_support::server::{Plan, run};
+use customs_test_support::server::{Plan, command, run};
 
 fn printed() -> String {
     let ended = run(Path::new("."), &["settings"]);
@@ -124,4 +124,18 @@ fn lists_in_the_environment_have_commas_and_an_empty_trust_domain_is_the_default
     for host in ["x.example", "y.example"] {
         assert_eq!(server.check(host).reason(), "denied_by_rule");
     }
+}
+
+#[test]
+fn the_help_names_a_variable_and_never_its_value() {
+    let secret = "c2VjcmV0LXRva2Vu";
+    let sink = format!("otlp:https://collector.example:4317?header=authorization:{secret}");
+    let output = command()
+        .args(["serve", "--help"])
+        .env("CUSTOMS_AUDIT", sink)
+        .output()
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("[env: CUSTOMS_AUDIT]"), "{help}");
+    assert!(!help.contains(secret), "{help}");
 }

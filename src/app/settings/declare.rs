@@ -112,6 +112,8 @@ impl Setting {
         let arg = Arg::new(self.name)
             .long(self.flag()?)
             .env(self.variable()?)
+            // A value may hold a secret, such as a header for a collector.
+            .hide_env_values(true)
             .value_name(value_name)
             .help(self.help());
         Some((self.argument)(arg))
