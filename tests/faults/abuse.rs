@@ -87,7 +87,7 @@ const RESETS: Must = if cfg!(debug_assertions) {
     Must::BeCut
 };
 /// Floods of frames that carry no check, beside the calls of the connection.
-const FRAMES: Must = Must::BeBounded;
+const FRAMES: Must = Must::BeCut;
 
 const TABLE: &[Abuse] = &[
     flood("rapid reset", floods::rapid_reset, RESETS),
@@ -164,6 +164,11 @@ const TABLE: &[Abuse] = &[
     flood(
         "checks as fast as they are answered",
         floods::checks,
+        Must::BeBounded,
+    ),
+    flood(
+        "4 MiB messages that never end",
+        floods::unfinished_messages,
         Must::BeBounded,
     ),
     flood(

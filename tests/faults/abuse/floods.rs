@@ -403,6 +403,10 @@ pub(super) fn too_large_messages(attack: &Attack) {
     messages(attack, 5 << 20, 5 << 20, true);
 }
 
+pub(super) fn unfinished_messages(attack: &Attack) {
+    messages(attack, 4 << 20, (4 << 20) - 20_000, false);
+}
+
 pub(super) fn garbage(attack: &Attack) {
     let noise: Vec<Vec<u8>> = (0..64_u64)
         .map(|seed| {
