@@ -113,6 +113,8 @@ fn a_mixed_load_is_answered_right_in_the_same_memory() {
     let flags = [
         "--audit=file:audit.jsonl?rotate_size=1MiB&keep=3&gzip=true",
         "--reload-settle=20ms",
+        // An answer is compared with the policies of the revision that it names.
+        "--metadata=revision,verdict,reason,rule,decision_id",
     ];
     let server = Server::start(folder.path(), &flags);
     let expected = Expected::learn(&server, |policy| put(folder.path(), policy));
