@@ -55,12 +55,12 @@ impl CertificateSummary {
         if names.is_empty() {
             names.push(certificate.subject().to_string());
         }
-        let validity = certificate.validity();
+        let (not_before, not_after) = validity_of(&certificate);
         Ok(CertificateSummary {
             serial: certificate.raw_serial_as_string(),
             names,
-            not_before: time(validity.not_before.timestamp()),
-            not_after: time(validity.not_after.timestamp()),
+            not_before,
+            not_after,
         })
     }
 }
@@ -75,6 +75,19 @@ pub(crate) fn uris(der: &CertificateDer<'_>) -> Result<Vec<String>, CertificateE
             _ => None,
         });
     Ok(uris.collect())
+}
+
+/// Returns from when and until when a certificate is valid.
+pub(crate) fn validity(
+    der: &CertificateDer<'_>,
+) -> Result<(Timestamp, Timestamp), CertificateError> {
+    parse(der).map(|certificate| validity_of(&certificate))
+}
+
+fn validity_of(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let validity = certificate.validity();
+    let (not_before, not_after) = (validity.not_before, validity.not_after);
+    (time(not_before.timestamp()), time(not_after.timestamp()))
 }
 
 fn parse<'c>(der: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, CertificateError> {

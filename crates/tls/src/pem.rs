@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 
+use crate::certificate;
 use crate::files::ReadFileError;
 
 /// Why the credentials in a file cannot be used.
@@ -247,20 +248,7 @@ fn validity(
         number: 1,
     };
     let first = chain.first().ok_or_else(invalid)?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(first).map_err(|_| invalid())?;
-    let validity = certificate.validity();
-    Ok((
-        clamped(validity.not_before.timestamp()),
-        clamped(validity.not_after.timestamp()),
-    ))
-}
-
-/// Returns a time in seconds since 1970, which an X.509 certificate can put beyond every calendar.
-fn clamped(seconds: i64) -> Timestamp {
-    Timestamp::from_second(seconds).unwrap_or(match seconds < 0 {
-        true => Timestamp::MIN,
-        false => Timestamp::MAX,
-    })
+    certificate::validity(first).map_err(|_| invalid())
 }
 
 fn is_encrypted(bytes: &[u8]) -> bool {
