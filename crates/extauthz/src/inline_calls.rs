@@ -10,13 +10,14 @@
 //! - A call that panics ends alone, as it would in a task.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
+
+use super::panic_isolation;
 
 /// A call that the transport has handed over.
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -77,9 +78,8 @@ impl<C: Future> InlineCalls<C> {
         for mut call in self.running.drain(..) {
             // A call that waits is polled again at once, by its task, which it then wakes.
             let mut context = Context::from_waker(Waker::noop());
-            let poll = AssertUnwindSafe(|| call.as_mut().poll(&mut context));
             // The panic was reported when it happened; dropping the call resets its stream.
-            if let Ok(Poll::Pending) = catch_unwind(poll) {
+            if let Ok(Poll::Pending) = panic_isolation::catch(|| call.as_mut().poll(&mut context)) {
                 TokioExecutor::new().execute(call);
             }
         }

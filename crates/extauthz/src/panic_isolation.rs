@@ -33,13 +33,10 @@ pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, PanicError> {
 /// If it panics; as for [`catch`].
 pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, PanicError> {
     let mut future = pin!(future);
-    poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(payload) => Poll::Ready(Err(forget(payload))),
-        },
-    )
+    poll_fn(|context| match catch(|| future.as_mut().poll(context)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    })
     .await
 }
 

@@ -112,6 +112,26 @@ async fn a_call_that_panics_ends_alone() {
     );
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("this panic is part of a test");
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_panic_panics_again_ends_alone() {
+    let (queue, story) = (CallQueue::default(), Story::default());
+    let panics = call(async { std::panic::panic_any(Bomb) });
+    let connection = connection(&queue, &story, vec![vec![panics, answered(&story)]]);
+    timeout(BOUND, InlineCalls::new(connection, queue))
+        .await
+        .unwrap();
+    assert_eq!(*story.lock().unwrap(), ["polled", "answered", "polled"]);
+}
+
 #[tokio::test]
 async fn calls_of_a_connection_that_ends_are_run() {
     let (queue, story) = (CallQueue::default(), Story::default());
