@@ -1,7 +1,7 @@
 //! Sockets alone: a thread for each connection, which waits in a read, finds the end of a check
 //! among the frames, and writes an answer that was put together once.
 //!
-//! It is no server: it knows no header, window or error. It shows what the system takes for
+//! It does not serve HTTP/2: it reads no header, window or error. It shows what the system takes for
 //! waking a thread and for moving a check's bytes there and back, which no server can avoid.
 
 use std::io::{self, Read, Write};

@@ -166,7 +166,7 @@ impl Client {
         for _ in 0..requests {
             let early = due.saturating_duration_since(Instant::now());
             thread::sleep(early);
-            // A thread that slept wakes a little late, which is no fault of the server's.
+            // A thread that slept wakes a little late. The server did not cause that.
             let begun = if early.is_zero() { due } else { Instant::now() };
             self.ask()?;
             took.push(u64::try_from(begun.elapsed().as_nanos())?);

@@ -1,4 +1,4 @@
-//! What a connection does, told as a table of moments, and when it must end.
+//! When a connection must end, by a table of what it does at which moment.
 
 use super::*;
 use crate::activity::WireActivity;
@@ -159,7 +159,7 @@ fn a_frame_that_is_never_whole_ends_the_connection() {
         sample.wire.is_unfinished = second > 20.0;
         sample
     });
-    // The look that finds it may be a second after it began; it is told by then.
+    // The look that finds it may be a second after it began; the connection has ended by then.
     assert_eq!(refusal(expiry), ConnectionRefusal::RequestTimeout);
     assert!(second >= 24, "{second}");
 }

@@ -1,6 +1,6 @@
 //! What a client uses that does not use HTTP/2.
 //!
-//! It is told from the first bytes, and nothing of the client's text is repeated except the name of
+//! The first bytes say which it is, and nothing of the client's text is repeated except the name of
 //! a method.
 
 use super::ConnectionRefusal;

@@ -195,7 +195,7 @@ proptest! {
         for (name, value) in &metadata.fields {
             prop_assert!(metadata::NAMES.contains(&name.as_str()), "{}", name);
             let Some(Kind::StringValue(text)) = &value.kind else {
-                panic!("{name} is no text")
+                panic!("{name} is not a text")
             };
             prop_assert!(text.chars().count() <= MAX_TEXT, "{} is long", name);
         }

@@ -182,7 +182,7 @@ async fn nothing_is_read_while_the_client_takes_no_answers() {
     );
     assert!(
         guard.reader.is_some(),
-        "it is woken once the client goes on"
+        "it is woken once the client continues"
     );
 
     guard.io.room = usize::MAX;
