@@ -12,7 +12,6 @@
 pub mod admin;
 pub mod certificates;
 pub mod exposition;
-pub(crate) mod guarded_body;
 pub mod health;
 pub mod metrics;
 pub mod panic_log;

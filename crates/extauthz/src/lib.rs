@@ -20,7 +20,6 @@
 
 pub mod attributes;
 mod connection;
-mod held_body;
 mod ids;
 mod inline_calls;
 pub mod json;

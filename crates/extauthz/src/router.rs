@@ -26,11 +26,11 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::held_body::HeldBody;
 use super::other_calls::{self, OtherCalls};
 use super::refusal_cause::refusal_cause;
 use super::service::{Checks, Deadline, DecisionLog, PeerIdentity, Pending, late};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
+use customs_net::HeldBody;
 use customs_net::{CallInHand, ConnectionActivity, ConnectionLimits, MemoryPool};
 use customs_net::{ConnectionObserver, ConnectionRefusal, SlotHandle};
 use customs_record::{PeerAddress, RefusalCause};

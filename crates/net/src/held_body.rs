@@ -6,33 +6,30 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use tonic::Status;
-use tonic::body::Body;
+use http_body::{Body, Frame, SizeHint};
 
 /// A body, and what it holds.
 #[derive(Debug)]
-pub(crate) struct HeldBody<H> {
-    body: Body,
+pub struct HeldBody<B, H> {
+    body: B,
     _held: H,
 }
 
-impl<H> HeldBody<H> {
+impl<B, H> HeldBody<B, H> {
     /// Joins a body with what it holds.
-    pub(crate) fn new(body: Body, held: H) -> Self {
+    pub fn new(body: B, held: H) -> HeldBody<B, H> {
         HeldBody { body, _held: held }
     }
 }
 
-impl<H: Unpin> http_body::Body for HeldBody<H> {
-    type Data = Bytes;
-    type Error = Status;
+impl<B: Body + Unpin, H: Unpin> Body for HeldBody<B, H> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

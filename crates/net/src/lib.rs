@@ -5,9 +5,9 @@
 //! serves it: [`connection_slots`] bounds how many there are, [`workers`] spreads them over threads,
 //! and [`stream`] is a connection's bytes. [`limits`] bounds one connection: [`guard`] inspects its
 //! frames, [`activity`] is what it does, [`deadlines`] end it, and [`memory`] bounds what its calls
-//! hold. Nothing here knows a call, a check or a record. The rule: this crate depends on no other
-//! crate of customs; refusals are reported to its user through [`ConnectionObserver`] and
-//! [`PortObserver`].
+//! hold. Nothing here knows a call, a check or a record. The rule: of the crates of customs this one
+//! depends on [`customs_tls`] alone; refusals are reported to its user through
+//! [`ConnectionObserver`] and [`PortObserver`].
 
 #![cfg_attr(
     test,
@@ -25,6 +25,7 @@ mod connection_slots;
 mod deadlines;
 mod descriptors;
 mod guard;
+mod held_body;
 mod limits;
 mod listen;
 mod memory;
@@ -41,6 +42,7 @@ pub use connection_slots::{ConnectionSlots, SlotHandle, SlotLimits};
 pub use deadlines::{ConnectionDeadlines, ConnectionExpiry};
 pub use descriptors::DescriptorLimit;
 pub use guard::{ConnectionObserver, ConnectionRefusal, TransportGuard};
+pub use held_body::HeldBody;
 pub use limits::ConnectionLimits;
 pub use listen::{Accepted, Address, BindError, Listener, ParseAddressError, Reserved, SocketFile};
 pub use memory::MemoryPool;

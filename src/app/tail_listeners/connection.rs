@@ -26,12 +26,11 @@ use tonic::service::Routes;
 use tower::Service;
 
 use crate::app::ports::refusals::PortRefusals;
-use crate::ops::guarded_body::GuardedBody;
 use customs_audit::tail::SubscriptionWatch;
 use customs_extauthz::refusal_cause;
 use customs_net::{
     ConnectionActivity, ConnectionDeadlines, ConnectionExpiry, ConnectionLimits,
-    ConnectionObserver, ConnectionPeer, ConnectionRefusal, MemoryPool, ServerConnection,
+    ConnectionObserver, ConnectionPeer, ConnectionRefusal, HeldBody, MemoryPool, ServerConnection,
     ServerStream, SlotHandle, TransportGuard,
 };
 use customs_record::RefusalCause;
@@ -204,7 +203,7 @@ impl TailCalls {
     async fn answer(
         mut self,
         mut request: Request<Incoming>,
-    ) -> Result<Response<GuardedBody<Body, customs_net::CallInHand>>, Infallible> {
+    ) -> Result<Response<HeldBody<Body, customs_net::CallInHand>>, Infallible> {
         let in_hand = self.activity.take_call();
         let is_subscription = request.uri().path().starts_with(SUBSCRIPTIONS);
         request.extensions_mut().insert(self.watch);
@@ -220,7 +219,7 @@ impl TailCalls {
             self.activity.set_whole_call();
             self.slot.prove();
         }
-        Ok(response.map(|body| GuardedBody::new(body, in_hand)))
+        Ok(response.map(|body| HeldBody::new(body, in_hand)))
     }
 }
 

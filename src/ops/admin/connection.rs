@@ -19,8 +19,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::ops::guarded_body::GuardedBody;
-use customs_net::{ConnectionLimits, ConnectionPeer, ServerConnection, SlotHandle, WriteTimeout};
+use customs_net::{
+    ConnectionLimits, ConnectionPeer, HeldBody, ServerConnection, SlotHandle, WriteTimeout,
+};
 
 /// The most headers of a request.
 const HEADERS: usize = 64;
@@ -64,7 +65,7 @@ pub(super) async fn serve(
         let (router, in_use) = (router.clone(), InUse::new(&slot));
         async move {
             let response = router.oneshot(request.map(Body::new)).await?;
-            Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, in_use)))
+            Ok::<_, Infallible>(response.map(|body| HeldBody::new(body, in_use)))
         }
     });
     let mut http = http1::Builder::new();
