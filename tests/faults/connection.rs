@@ -1,17 +1,20 @@
 //! A connection to customs that sends what it is given, so that it can behave as no library does.
 //!
-//! It blocks, with a time limit for everything.
+//! It blocks, with a time limit for everything. It is plain text, or TLS for a test that asks for it.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use customs_test_support::http2::{
     ACK, Call, DATA, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, frame, message, take_frame,
 };
+use customs_test_support::tls_files::server_name;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use prost::Message;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, Stream};
 
 /// How long an answer may take on a machine that is busy with an attack.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,7 +37,9 @@ pub(crate) fn opening() -> Vec<u8> {
 }
 
 pub(crate) struct Connection {
-    pub(crate) socket: TcpStream,
+    socket: TcpStream,
+    /// TLS, if the connection has it.
+    session: Option<Box<ClientConnection>>,
     read: Vec<u8>,
     next_stream: u32,
     /// Whether the server has asked the client to open nothing more, without any error.
@@ -61,14 +66,21 @@ impl Outcome {
 }
 
 impl Connection {
-    /// Connects and sends nothing.
-    pub(crate) fn silent(port: u16) -> io::Result<Connection> {
+    /// Connects, over TLS if there is a configuration, and sends nothing. A handshake takes place at
+    /// the first bytes.
+    pub(crate) fn silent(port: u16, tls: Option<&Arc<ClientConfig>>) -> io::Result<Connection> {
         let address = ([127, 0, 0, 1], port).into();
         let socket = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(Duration::from_secs(2)))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let session = tls.map(|config| {
+            let session = ClientConnection::new(config.clone(), server_name());
+            Box::new(session.expect("a name and a configuration that fit"))
+        });
         Ok(Connection {
             socket,
+            session,
             read: Vec::new(),
             next_stream: 1,
             is_leaving: false,
@@ -77,13 +89,32 @@ impl Connection {
 
     /// Connects and begins HTTP/2.
     pub(crate) fn open(port: u16) -> io::Result<Connection> {
-        let mut connection = Connection::silent(port)?;
+        Connection::open_over(port, None)
+    }
+
+    /// Connects, over TLS if there is a configuration, and begins HTTP/2.
+    pub(crate) fn open_over(port: u16, tls: Option<&Arc<ClientConfig>>) -> io::Result<Connection> {
+        let mut connection = Connection::silent(port, tls)?;
         connection.send(&opening())?;
         Ok(connection)
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        match &mut self.session {
+            None => self.socket.write_all(bytes),
+            Some(session) => {
+                let mut stream = Stream::new(&mut **session, &mut self.socket);
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
+        }
+    }
+
+    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match &mut self.session {
+            None => self.socket.read(bytes),
+            Some(session) => Stream::new(&mut **session, &mut self.socket).read(bytes),
+        }
     }
 
     /// Returns the number of the next stream.
@@ -113,7 +144,7 @@ impl Connection {
             }
             self.socket.set_read_timeout(Some(left))?;
             let mut more = [0; 16 << 10];
-            match self.socket.read(&mut more) {
+            match self.receive(&mut more) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.read.extend(&more[..count]),
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {

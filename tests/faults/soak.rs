@@ -1,5 +1,5 @@
-//! The mixed load of a long day, made short: many callers and hosts, a reload a second, the audit log
-//! rotated, and one part in a hundred hostile. Every answer is that of the naive evaluator for the
+//! The mixed load of a long day, made short: many callers and hosts over mutual TLS, a reload a
+//! second, the audit log and the certificates rotated, and one part in a hundred hostile. Every answer is that of the naive evaluator for the
 //! revision that the answer names; memory and descriptors stay flat.
 //!
 //! It writes what it measured to `soak.csv` and `soak.json` in Cargo's directory for temporary files
@@ -7,19 +7,24 @@
 
 mod expected;
 mod hostile;
+mod rotation;
 mod samples;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use customs_test_support::audited_server::{Server, size};
+use customs_test_support::tls_files::{GATEWAY, Leaf, PemPair, TlsClient};
+use customs_test_support::tls_rotation::RotatedPair;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::connection::{Connection, Outcome};
 use expected::{Expected, POLICIES};
+use hostile::Stolen;
 use samples::{Sample, Samples};
 
 /// How many clients ask, each a check at a time.
@@ -41,6 +46,7 @@ struct Counts {
     checks: AtomicU64,
     wrong: AtomicU64,
     reloads: AtomicU64,
+    rotations: AtomicU64,
     hostile: AtomicU64,
     examples: Mutex<Vec<String>>,
 }
@@ -55,8 +61,42 @@ impl Counts {
     }
 }
 
-/// Asks one check after the other, and compares each answer.
-fn ask(port: u16, client: u64, expected: &Expected, counts: &Counts, stop: &AtomicBool) {
+/// What the clients of the server know: its authority, and their own certificates.
+struct Mesh {
+    authority: String,
+    gateway: PemPair,
+    /// Of an identity that the server does not accept.
+    workload: PemPair,
+}
+
+impl Mesh {
+    fn of(pair: &RotatedPair) -> Mesh {
+        let mesh = &pair.mesh;
+        Mesh {
+            authority: mesh.pem(),
+            gateway: mesh.issue(&Leaf::workload(GATEWAY)),
+            workload: mesh.issue(&Leaf::workload("spiffe://cluster.local/ns/shop/sa/web")),
+        }
+    }
+
+    /// Returns the configuration of a client that has no session yet.
+    fn client(&self, presents: &PemPair) -> Arc<ClientConfig> {
+        let client = TlsClient::trusting(&self.authority);
+        client.presenting(presents).config()
+    }
+}
+
+/// Asks one check after the other, and compares each answer. The server asks each connection to go
+/// after a while; then half of the clients resume their session, and the others forget it.
+fn ask(
+    port: u16,
+    mesh: &Mesh,
+    client: u64,
+    expected: &Expected,
+    counts: &Counts,
+    stop: &AtomicBool,
+) {
+    let mut tls = mesh.client(&mesh.gateway);
     let mut kept: Option<Connection> = None;
     let mut number = client;
     while !stop.load(Relaxed) {
@@ -64,7 +104,12 @@ fn ask(port: u16, client: u64, expected: &Expected, counts: &Counts, stop: &Atom
         let (check, class) = expected.check(number);
         let answered = match kept.take() {
             Some(connection) => Ok(connection),
-            None => Connection::open(port),
+            None => {
+                if client.is_multiple_of(2) {
+                    tls = mesh.client(&mesh.gateway);
+                }
+                Connection::open_over(port, Some(&tls))
+            }
         }
         .and_then(|mut connection| {
             let answer = connection.check(&check)?;
@@ -110,7 +155,16 @@ fn put(directory: &Path, policy: &str) {
 fn a_mixed_load_is_answered_right_in_the_same_memory() {
     let length = Duration::from_secs(size("CUSTOMS_SOAK_SECONDS", 8));
     let folder = tempfile::tempdir().unwrap();
+    let mut pair = RotatedPair::new();
+    let mesh = Mesh::of(&pair);
+    let stolen = Stolen {
+        accepted: mesh.client(&mesh.gateway),
+        unlisted: mesh.client(&mesh.workload),
+    };
     let flags = [
+        &format!("--tls={},client_ids={GATEWAY}", pair.setting()),
+        // Clients come back every few seconds, and so meet each new certificate.
+        "--max-connection-age=3s",
         "--audit=file:audit.jsonl?rotate_size=1MiB&keep=3&gzip=true",
         "--reload-settle=20ms",
         // An answer is compared with the policies of the revision that it names.
@@ -120,11 +174,12 @@ fn a_mixed_load_is_answered_right_in_the_same_memory() {
     let expected = Expected::learn(&server, |policy| put(folder.path(), policy));
     let (counts, stop) = (Counts::default(), AtomicBool::new(false));
     let mut samples = Samples::for_a_run_of(length);
-    thread::scope(|scope| {
+    let client = mesh.client(&mesh.gateway);
+    let bad_pairs = thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let (expected, counts, stop) = (&expected, &counts, &stop);
+            let (mesh, expected, counts, stop) = (&mesh, &expected, &counts, &stop);
             let port = server.port;
-            scope.spawn(move || ask(port, client, expected, counts, stop));
+            scope.spawn(move || ask(port, mesh, client, expected, counts, stop));
         }
         scope.spawn(|| reload(folder.path(), &server, &counts, &stop));
         scope.spawn(|| {
@@ -132,11 +187,13 @@ fn a_mixed_load_is_answered_right_in_the_same_memory() {
                 if stop.load(Relaxed) {
                     return;
                 }
-                hostile::act(server.port, number);
+                hostile::act(server.port, &stolen, number);
                 counts.hostile.fetch_add(1, Relaxed);
                 thread::sleep(HOSTILE_PAUSE);
             }
         });
+        let rotating =
+            scope.spawn(|| rotation::rotate(&server, &mut pair, &client, &counts, &stop));
         let begun = Instant::now();
         while begun.elapsed() < length {
             thread::sleep(samples.pause());
@@ -147,10 +204,12 @@ fn a_mixed_load_is_answered_right_in_the_same_memory() {
                 checks: counts.checks.load(Relaxed),
                 wrong: counts.wrong.load(Relaxed),
                 reloads: counts.reloads.load(Relaxed),
+                rotations: counts.rotations.load(Relaxed),
                 hostile: counts.hostile.load(Relaxed),
             });
         }
         stop.store(true, Relaxed);
+        rotating.join().unwrap()
     });
     let places = samples.write(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let summary = samples.summary();
@@ -168,6 +227,11 @@ fn a_mixed_load_is_answered_right_in_the_same_memory() {
     );
     let reloads = server.metric("customs_reloads_total", "outcome=\"published\"");
     assert!(reloads + 2 >= summary.reloads, "{reloads} of {summary}");
+    assert!(summary.rotations > 0 && bad_pairs > 0, "{summary}");
+    let refused = server.metric("customs_tls_reloads_total", "outcome=\"refused\"");
+    assert!(refused >= bad_pairs, "{refused} of {bad_pairs} bad pairs");
+    let turned_away = server.metric("customs_refusals_total", "cause=\"tls_not_permitted\"");
+    assert!(turned_away > 0, "{summary}");
     let closed = fs::read_dir(folder.path()).unwrap().flatten();
     let closed = closed.filter(|it| it.file_name().to_string_lossy().ends_with(".gz"));
     println!("{} closed files of the audit log are kept", closed.count());

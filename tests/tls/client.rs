@@ -1,22 +1,14 @@
 //! Clients of TLS at a running server: checks over gRPC, and requests of operators.
 
 use std::io;
-use std::net::TcpStream;
-use std::sync::Arc;
 
 use customs_test_support::check_client::{self, Answer};
 use customs_test_support::http::{self, Response};
-use customs_test_support::tls_files::{SERVER_NAME, TlsClient};
+use customs_test_support::tls_files::{TlsClient, connect, server_name};
 use hyper_util::rt::TokioIo;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
-
-fn server_name() -> ServerName<'static> {
-    ServerName::try_from(SERVER_NAME).unwrap()
-}
 
 /// A connection for checks, opened at its first use and again after each end.
 pub(crate) fn channel(port: u16, client: TlsClient<'_>) -> Channel {
@@ -42,27 +34,6 @@ pub(crate) fn check(port: u16, client: TlsClient<'_>) -> Result<Answer, Status> 
 
 /// Sends `GET path` to an address for operators.
 pub(crate) fn get(port: u16, client: TlsClient<'_>, path: &str) -> anyhow::Result<Response> {
-    let mut stream = open(port, client.config())?;
+    let mut stream = connect(port, &client.config())?;
     http::exchange(&mut stream, "localhost", path, &[])
-}
-
-/// Returns the certificate that the server presents in a handshake now.
-pub(crate) fn presented(port: u16, config: &Arc<ClientConfig>) -> anyhow::Result<Vec<u8>> {
-    let mut stream = open(port, config.clone())?;
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
-    let certificates = stream.conn.peer_certificates().unwrap_or_default();
-    Ok(certificates
-        .first()
-        .map(|der| der.to_vec())
-        .unwrap_or_default())
-}
-
-fn open(
-    port: u16,
-    config: Arc<ClientConfig>,
-) -> anyhow::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let session = ClientConnection::new(config, server_name())?;
-    Ok(StreamOwned::new(session, http::connect(port)?))
 }

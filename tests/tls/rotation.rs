@@ -3,8 +3,6 @@
 //!
 //! The number of rotations is `CUSTOMS_TLS_ROTATIONS`, by default few.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -13,72 +11,10 @@ use std::time::{Duration, Instant};
 use customs_test_support::audited_server::size;
 use customs_test_support::check_client;
 use customs_test_support::server::Plan;
-use customs_test_support::tls_files::{
-    Authority, CERTIFICATE, CLIENT_CA, GATEWAY, Leaf, PRIVATE_KEY, PemPair, TlsClient, put,
-};
-use tempfile::TempDir;
+use customs_test_support::tls_files::{GATEWAY, Leaf, PemPair, TlsClient, presented};
+use customs_test_support::tls_rotation::{Replacement, RotatedPair};
 
 use crate::client;
-
-/// A mounted Secret: files are symlinks into `..data`, which is swapped as a whole.
-struct Secret {
-    folder: TempDir,
-    version: u32,
-}
-
-impl Secret {
-    fn new(pair: &PemPair, authorities: &str) -> Secret {
-        let folder = tempfile::tempdir().unwrap();
-        for name in [CERTIFICATE, PRIVATE_KEY, CLIENT_CA] {
-            symlink(format!("..data/{name}"), folder.path().join(name)).unwrap();
-        }
-        let mut secret = Secret { folder, version: 0 };
-        secret.swap(pair, authorities);
-        secret
-    }
-
-    fn swap(&mut self, pair: &PemPair, authorities: &str) {
-        let folder = self.folder.path();
-        let before = format!("..{}", self.version);
-        self.version += 1;
-        let version = format!("..{}", self.version);
-        fs::create_dir(folder.join(&version)).unwrap();
-        for (name, text) in [
-            (CERTIFICATE, &*pair.certificate),
-            (PRIVATE_KEY, &pair.private_key),
-            (CLIENT_CA, authorities),
-        ] {
-            fs::write(folder.join(&version).join(name), text).unwrap();
-        }
-        symlink(&version, folder.join("..data_tmp")).unwrap();
-        fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
-        let _ = fs::remove_dir_all(folder.join(before));
-    }
-
-    fn flag(&self) -> String {
-        let path = |name| self.folder.path().join(name).display().to_string();
-        format!(
-            "--tls certificate={},private_key={},client_ca={}",
-            path(CERTIFICATE),
-            path(PRIVATE_KEY),
-            path(CLIENT_CA)
-        )
-    }
-
-    /// Rewrites the files within the current version, one after the other, in place or by renaming.
-    fn rewrite(&self, pair: &PemPair, in_place: bool) {
-        let folder = self.folder.path().join("..data");
-        for (name, text) in [
-            (CERTIFICATE, &pair.certificate),
-            (PRIVATE_KEY, &pair.private_key),
-        ] {
-            match in_place {
-                true => fs::write(folder.join(name), text).unwrap(),
-                false => put(&folder, name, text),
-            }
-        }
-    }
-}
 
 /// Checks that are asked until the end: over one connection, and over a new one each.
 struct Asking {
@@ -137,13 +73,12 @@ impl Asking {
 #[test]
 fn no_check_fails_while_certificates_are_replaced() {
     let rotations = size("CUSTOMS_TLS_ROTATIONS", 12);
-    let mesh = Authority::new();
-    let (authority, gateway) = (mesh.pem(), mesh.issue(&Leaf::workload(GATEWAY)));
-    let mut in_use = mesh.issue(&Leaf::server());
-    let mut secret = Secret::new(&in_use, &authority);
+    let mut pair = RotatedPair::new();
+    let authority = pair.mesh.pem();
+    let gateway = pair.mesh.issue(&Leaf::workload(GATEWAY));
     // With the default settle time, so that a pair that is rewritten file by file is read whole.
     let plan = Plan::new().file("policies/a.yaml", crate::POLICY);
-    let mut server = plan.flags(&secret.flag()).start();
+    let mut server = plan.flags(&format!("--tls {}", pair.setting())).start();
     let client = TlsClient::trusting(&authority).presenting(&gateway);
     let config = client.config();
     let asking = Asking::begin(server.port, &authority, &gateway);
@@ -155,41 +90,22 @@ fn no_check_fails_while_certificates_are_replaced() {
     };
     let (mut latest, mut bad) = (Duration::ZERO, 0);
     for number in 0..rotations {
-        // In turn: a pair that is good, one whose key is another's, a good one, an expired one.
-        let next = mesh.issue(&Leaf::server());
-        let broken = match number % 4 {
-            1 => Some(PemPair {
-                private_key: in_use.private_key.clone(),
-                ..next.clone()
-            }),
-            3 => Some(mesh.issue(&Leaf::server().valid(2000, 2001))),
-            _ => None,
-        };
-        let put = |secret: &mut Secret, pair: &PemPair| match number / 4 % 3 {
-            0 => secret.swap(pair, &authority),
-            1 => secret.rewrite(pair, false),
-            _ => secret.rewrite(pair, true),
-        };
-        if let Some(broken) = broken {
-            put(&mut secret, &broken);
+        if pair.replace() == Replacement::Bad {
             server.until("the refusal", || (refusals() == 1).then_some(()));
-            let presented = client::presented(server.port, &config).unwrap();
             assert_eq!(
-                presented,
-                in_use.der().to_vec(),
+                presented(server.port, &config).unwrap(),
+                Some(pair.in_use()),
                 "{number}: the good pair stays"
             );
             bad += 1;
             continue;
         }
-        put(&mut secret, &next);
         let begun = Instant::now();
         server.until("the new pair", || {
-            let presented = client::presented(server.port, &config).unwrap();
-            (presented == next.der().to_vec()).then_some(())
+            let certificate = presented(server.port, &config).unwrap();
+            (certificate == Some(pair.in_use())).then_some(())
         });
         latest = latest.max(begun.elapsed());
-        in_use = next;
         server.until("no problem", || (refusals() == 0).then_some(()));
     }
     let (asked, failed) = asking.end();

@@ -58,6 +58,8 @@ pub mod server;
 pub mod tls;
 #[cfg(feature = "tls-files")]
 pub mod tls_files;
+#[cfg(feature = "tls-files")]
+pub mod tls_rotation;
 #[cfg(feature = "rig")]
 pub mod tools;
 

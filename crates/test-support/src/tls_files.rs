@@ -1,8 +1,11 @@
 //! Throw-away authorities and certificates, good ones and bad ones, and clients that use them.
 
 use std::fs;
+use std::io;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -11,8 +14,10 @@ use rcgen::{
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version,
+};
 
 /// The identity of a gateway.
 pub const GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/egress";
@@ -157,14 +162,19 @@ impl TlsFolder {
 
     /// Returns the text of the setting of a server that asks for certificates of clients.
     pub fn setting(&self) -> String {
-        let path = |name| self.path(name).display().to_string();
-        format!(
-            "certificate={},private_key={},client_ca={}",
-            path(CERTIFICATE),
-            path(PRIVATE_KEY),
-            path(CLIENT_CA)
-        )
+        setting(self.0.path())
     }
+}
+
+/// Returns the text of the setting of a server whose files are in a folder.
+pub(crate) fn setting(folder: &Path) -> String {
+    let path = |name| folder.join(name).display().to_string();
+    format!(
+        "certificate={},private_key={},client_ca={}",
+        path(CERTIFICATE),
+        path(PRIVATE_KEY),
+        path(CLIENT_CA)
+    )
 }
 
 /// Writes a file elsewhere and renames it into place.
@@ -229,4 +239,44 @@ impl<'c> TlsClient<'c> {
         config.alpn_protocols = protocols.map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
+}
+
+/// How long a client waits for the bytes of a server.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Returns the name that a client expects in a server's certificate.
+pub fn server_name() -> ServerName<'static> {
+    ServerName::try_from(SERVER_NAME).unwrap()
+}
+
+/// Begins TLS over a new connection to 127.0.0.1. The handshake takes place as soon as something is
+/// sent or read.
+///
+/// # Errors
+/// If the connection cannot be made.
+pub fn connect(
+    port: u16,
+    config: &Arc<ClientConfig>,
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let session = ClientConnection::new(config.clone(), server_name()).unwrap();
+    Ok(StreamOwned::new(session, socket))
+}
+
+/// Returns the certificate that a server presents in a handshake now.
+///
+/// # Errors
+/// If the handshake fails.
+pub fn presented(
+    port: u16,
+    config: &Arc<ClientConfig>,
+) -> io::Result<Option<CertificateDer<'static>>> {
+    let mut stream = connect(port, config)?;
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    let certificates = stream.conn.peer_certificates().unwrap_or_default();
+    Ok(certificates.first().map(|der| der.clone().into_owned()))
 }

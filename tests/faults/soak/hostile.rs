@@ -1,6 +1,8 @@
 //! What a hostile client does now and then beside a mixed load: each act is short, and over a
-//! connection of its own.
+//! connection of its own: over TLS as a gateway that was taken over, over TLS with an identity that is
+//! not accepted, or in plain text.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use customs_test_support::audited_server::check;
@@ -8,18 +10,40 @@ use customs_test_support::http2::{
     Call, DATA, END_HEADERS, HEADERS, PING, PREFACE, RST_STREAM, frame, message,
 };
 use prost::Message;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::connection::{Connection, opening};
 
+/// The certificates that a hostile client has.
+pub(super) struct Stolen {
+    pub(super) accepted: Arc<ClientConfig>,
+    pub(super) unlisted: Arc<ClientConfig>,
+}
+
+impl Stolen {
+    /// Returns what it presents in the act of this number: mostly what is accepted, so that it gets
+    /// as far as HTTP/2.
+    fn presents(&self, number: u64) -> Option<&Arc<ClientConfig>> {
+        match number / ACTS % 4 {
+            0 | 1 => Some(&self.accepted),
+            2 => Some(&self.unlisted),
+            _ => None,
+        }
+    }
+}
+
+/// How many acts there are.
+const ACTS: u64 = 9;
+
 /// Does the act of this number, and leaves. What the server does about it is its own affair.
-pub(super) fn act(port: u16, number: u64) {
+pub(super) fn act(port: u16, stolen: &Stolen, number: u64) {
     let call = Call::default();
     let head = frame(HEADERS, END_HEADERS, 1, &call.head());
     let whole = message(&check("www.aliyun.com").encode_to_vec());
     let noise: Vec<u8> = (0..200 + number % 100)
         .map(|n| (((number + 1) * 6_364_136_223 * (n + 7)) >> 9).to_le_bytes()[0])
         .collect();
-    let bytes = match number % 9 {
+    let bytes = match number % ACTS {
         0 => [&opening()[..], &call.with(1, &message(&noise))].concat(),
         1 => [&opening()[..], &call.with(1, &noise)].concat(),
         2 => [
@@ -41,7 +65,7 @@ pub(super) fn act(port: u16, number: u64) {
         7 => [&opening()[..], &call.with(1, &whole)].concat(),
         _ => Vec::new(),
     };
-    let Ok(mut connection) = Connection::silent(port) else {
+    let Ok(mut connection) = Connection::silent(port, stolen.presents(number)) else {
         return;
     };
     let _ = connection.send(&bytes);

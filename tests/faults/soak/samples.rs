@@ -27,6 +27,7 @@ pub(super) struct Sample {
     pub(super) checks: u64,
     pub(super) wrong: u64,
     pub(super) reloads: u64,
+    pub(super) rotations: u64,
     pub(super) hostile: u64,
 }
 
@@ -77,6 +78,7 @@ impl Samples {
             checks: last.checks,
             wrong: last.wrong,
             reloads: last.reloads,
+            rotations: last.rotations,
             hostile: last.hostile,
             memory_kib: mean(&memory),
             memory_slope: slope(&memory),
@@ -87,7 +89,8 @@ impl Samples {
 
     /// Writes the samples and their summary, and returns where.
     pub(super) fn write(&self, directory: &Path) -> String {
-        let mut csv = String::from("seconds,memory_kib,descriptors,checks,wrong,reloads,hostile\n");
+        let mut csv =
+            String::from("seconds,memory_kib,descriptors,checks,wrong,reloads,rotations,hostile\n");
         for sample in &self.all {
             let Sample {
                 at,
@@ -96,12 +99,13 @@ impl Samples {
                 checks,
                 wrong,
                 reloads,
+                rotations,
                 hostile,
             } = sample;
             let at = at.as_secs_f64();
             let _ = writeln!(
                 csv,
-                "{at:.2},{memory_kib},{descriptors},{checks},{wrong},{reloads},{hostile}"
+                "{at:.2},{memory_kib},{descriptors},{checks},{wrong},{reloads},{rotations},{hostile}"
             );
         }
         let (table, summary) = (directory.join("soak.csv"), directory.join("soak.json"));
@@ -119,6 +123,7 @@ pub(super) struct Summary {
     pub(super) checks: u64,
     pub(super) wrong: u64,
     pub(super) reloads: u64,
+    pub(super) rotations: u64,
     hostile: u64,
     memory_kib: f64,
     memory_slope: f64,
@@ -142,6 +147,7 @@ impl Summary {
             "checks": self.checks,
             "wrong": self.wrong,
             "reloads": self.reloads,
+            "rotations": self.rotations,
             "hostile": self.hostile,
             "memory_kib": self.memory_kib,
             "memory_mib_an_hour": self.memory_slope * 3600.0 / 1024.0,
