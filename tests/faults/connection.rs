@@ -1,6 +1,6 @@
 //! A connection to customs that sends what it is given, so that it can behave as no library does.
 //!
-//! It blocks, with a time limit for everything. It is plain text, or TLS for a test that asks for it.
+//! It blocks, with a time limit for everything. It is plain text, or TLS if a test asks for that.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -1,9 +1,10 @@
 //! The mixed load of a long day, made short: many callers and hosts over mutual TLS, a reload a
-//! second, the audit log and the certificates rotated, and one part in a hundred hostile. Every answer is that of the naive evaluator for the
-//! revision that the answer names; memory and descriptors stay flat.
+//! second, the audit log and the certificates rotated, and one part in a hundred hostile. Every
+//! answer is that of the naive evaluator for the revision that the answer names; memory and
+//! descriptors stay flat.
 //!
 //! It writes what it measured to `soak.csv` and `soak.json` in Cargo's directory for temporary files
-//! of tests, so that a picture can be drawn of a long run.
+//! of tests; `make soak-picture` draws the end of it.
 
 mod expected;
 mod hostile;

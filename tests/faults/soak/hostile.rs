@@ -1,6 +1,6 @@
-//! What a hostile client does now and then beside a mixed load: each act is short, and over a
-//! connection of its own: over TLS as a gateway that was taken over, over TLS with an identity that is
-//! not accepted, or in plain text.
+//! What a hostile client does now and then beside a mixed load. Each act is short, and over a
+//! connection of its own: with the certificate of a gateway, with that of a workload, which the
+//! server does not accept, or in plain text.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

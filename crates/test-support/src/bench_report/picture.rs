@@ -1,10 +1,12 @@
-//! Pictures as SVG, written by hand: bars with their intervals, and curves.
+//! Pictures as SVG, written by hand: bars with their intervals, curves over
+//! sizes, and values over time.
 //!
 //! It computes no statistics. The rule: a picture has its own background, light or dark as its
 //! reader prefers, so that it can be read on any page.
 
 pub mod bars;
 pub mod curves;
+pub mod timeline;
 
 pub const WIDTH: f64 = 760.0;
 
