@@ -77,6 +77,7 @@ crates-alone:
 	cargo check $(LOCKED) --quiet --package customs-audit
 	cargo check $(LOCKED) --quiet --package customs-audit --features tokio
 	cargo check $(LOCKED) --quiet --package customs-audit --features network-sinks
+	cargo check $(LOCKED) --quiet --package customs-tls --features client-stream
 
 manifests:
 	@if [ -x deploy/istio/validate ]; then deploy/istio/validate; else echo "no deploy/istio/validate here"; fi

@@ -4,6 +4,7 @@
 //! default. clap joins the first two.
 
 mod audit;
+mod client_tls;
 mod environment;
 mod setting_args;
 
@@ -19,6 +20,7 @@ pub use audit::{
     VerifyArgs, VerifyFormat,
 };
 
+pub use client_tls::ClientTlsArgs;
 pub use environment::parse;
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 
@@ -147,13 +149,15 @@ pub struct CheckArgs {
     pub(super) read: ReadArgs,
     #[command(flatten)]
     pub(super) query: CheckQueryArgs,
-    /// Ask a running server at its --admin address: its policies and settings decide, and DIR is
-    /// not read
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Ask a running server at its --admin address: HOST:PORT, https://HOST:PORT or unix:PATH. Its
+    /// policies and settings decide, and DIR is not read
+    #[arg(long, value_name = "ADDR")]
     pub(super) admin: Option<String>,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: CheckFormat,
+    #[command(flatten)]
+    pub(super) tls: ClientTlsArgs,
 }
 
 /// The request that `check` explains: in the fields of test cases, or as a whole CheckRequest.

@@ -3,8 +3,8 @@
 //! [`cli`] and [`settings`] hold what the user wants, `serve` connects the edges and starts them in
 //! order, `decision_log` connects the checks to the audit log and the metrics, `status` reports
 //! what is in force, `shutdown` ends everything in order. `commands` are the tools for policy
-//! authors, `explain` explains one decision to them and to operators, and `client` sends the
-//! question to a running server. Nothing here decides.
+//! authors, `explain` explains one decision to them and to operators, `client` sends the question
+//! to a running server, and `server_connection` connects to one. Nothing here decides.
 
 use std::process::ExitCode;
 
@@ -20,6 +20,7 @@ mod opening;
 mod policy_paths;
 mod ports;
 mod serve;
+mod server_connection;
 mod settings;
 mod settings_reload;
 mod settings_text;

@@ -266,7 +266,11 @@ fn a_server_that_is_not_running_is_reported_with_what_to_do() {
         ),
         (
             "unix:/x".into(),
-            "invalid address `unix:/x`: expected HOST:PORT",
+            "cannot reach unix:/x: No such file or directory",
+        ),
+        (
+            "ftp://x:1".into(),
+            "invalid address `ftp://x:1`: expected HOST:PORT, https://HOST:PORT or unix:PATH",
         ),
     ] {
         let arguments = [

@@ -345,7 +345,7 @@ fn what_cannot_be_printed_is_reported_with_what_to_do() {
         (
             "tail --server nowhere",
             1,
-            "expected HOST:PORT or unix:PATH",
+            "expected HOST:PORT, https://HOST:PORT or unix:PATH",
         ),
         (
             "tail --server 127.0.0.1:1 --resume x",

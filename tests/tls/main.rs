@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod commands;
 mod rotation;
 
 use std::time::Duration;

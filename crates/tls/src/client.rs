@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, RootCertStore};
+
+pub use rustls::ClientConfig;
 
 use crate::files;
 use crate::pem::{self, CredentialsError, Identity};

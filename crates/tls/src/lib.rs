@@ -11,7 +11,8 @@
 //! [`files`] reads a file, [`pem`] says what it holds, and [`certificate`] what a certificate says
 //! about itself. [`client`] makes of them what a client needs, [`server`] what a server needs, with
 //! the list of clients that it accepts: [`client_ids`], compared with the [`spiffe_id`] that each
-//! client proves.
+//! client proves. [`client_stream`], a feature, runs the handshake of a client over a connection
+//! that it is given, and [`client_failure`] says why a server and a client did not agree.
 
 #![cfg_attr(
     test,
@@ -26,7 +27,10 @@
 
 pub mod certificate;
 pub mod client;
+pub mod client_failure;
 pub mod client_ids;
+#[cfg(feature = "client-stream")]
+pub mod client_stream;
 mod client_verifier;
 pub mod files;
 pub mod pem;

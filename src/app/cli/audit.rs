@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use super::ClientTlsArgs;
 use customs_engine::reason::Reason;
 use customs_policy::suggestion::nearest;
 use customs_record::fields::KINDS;
@@ -55,7 +56,7 @@ pub struct TailArgs {
     /// A file of the audit log, plain or .gz; - reads stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The address of a server's `tail:` sink: HOST:PORT or unix:PATH
+    /// The address of a server's `tail:` sink: HOST:PORT, https://HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     pub(crate) server: Option<String>,
     /// Wait for more records at the end of the file, across rotations
@@ -78,6 +79,8 @@ pub struct TailArgs {
     /// When to colour lines; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+    #[command(flatten)]
+    pub(crate) tls: ClientTlsArgs,
 }
 
 /// Which records are printed: a record must match one value of each flag.

@@ -21,6 +21,7 @@ use crate::app::client;
 use crate::app::explain::answer::{self, Explanation};
 use crate::app::explain::query::{self, ExplainQuery, QueryInput, ShorthandQuery, Target};
 use crate::app::explain::read::{self, CheckFile};
+use crate::app::server_connection::{ServerAddress, ServerPort};
 use crate::app::settings::Resolved;
 use customs_engine::time::UnixNanos;
 use customs_policy::document::{self, Node};
@@ -35,6 +36,7 @@ pub(super) fn run(args: CheckArgs) -> ExitCode {
         query,
         admin,
         format,
+        tls,
     } = args;
     let prepared = match prepare(&query) {
         Ok(prepared) => prepared,
@@ -45,9 +47,21 @@ pub(super) fn run(args: CheckArgs) -> ExitCode {
             return ExitCode::from(BAD_SETTING);
         }
     };
-    match admin {
-        None => with_settings(read, |settings| by_policies(settings, &prepared, format)),
-        Some(admin) => by_server(&admin, &prepared, format),
+    match (admin, tls.given()) {
+        (Some(admin), _) => match ServerAddress::open(ServerPort::Admin, &admin, &tls) {
+            Ok(server) => by_server(&server, &prepared, format),
+            Err(why) => {
+                print_error(&why.to_string());
+                ExitCode::from(BAD_SETTING)
+            }
+        },
+        (None, None) => with_settings(read, |settings| by_policies(settings, &prepared, format)),
+        (None, Some(option)) => {
+            print_error(&format!(
+                "{option} is for a running server: write `--admin https://HOST:PORT`, or remove it"
+            ));
+            ExitCode::from(BAD_SETTING)
+        }
     }
 }
 
@@ -82,8 +96,8 @@ fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckForma
     print_answer(explanation.noting(&prepared.notes), format)
 }
 
-fn by_server(admin: &str, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
-    match client::ask(admin, &json!(prepared.body)) {
+fn by_server(server: &ServerAddress, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
+    match client::ask(server, &json!(prepared.body)) {
         // The server's notes have places in the body; places in the file are more useful.
         Ok(explanation) => print_answer(explanation.noting(&prepared.notes), format),
         Err(why) => {

@@ -4,21 +4,23 @@
 //! subscription is renewed after the last record that was printed; if the server cannot resume
 //! there, that is reported and everything that it still has is printed.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use hyper_util::rt::TokioIo;
+use tonic::transport::{Endpoint, Uri};
 use tonic::{Code, Status};
+use tower::service_fn;
 
 use super::filter;
 use super::format::visible;
 use super::output::RecordOutput;
 use crate::app::cli::TailArgs;
 use crate::app::print_error;
+use crate::app::server_connection::{ConnectError, ServerAddress, ServerAddressError, ServerPort};
 use customs_audit::tail::proto::audit_service_client::AuditServiceClient;
 use customs_record::proto::{TailRequest, TailResponse};
-
-/// How long the server may take to accept the connection.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// The interval of keepalives to a silent server.
 const ALIVE: Duration = Duration::from_secs(10);
@@ -30,9 +32,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(super) enum SubscribeError {
-    /// The text is not an address.
-    #[error("--server: invalid address `{0}`: expected HOST:PORT or unix:PATH, as in `tail:`")]
-    Address(String),
+    /// The address or a file of TLS cannot be used.
+    #[error(transparent)]
+    Address(#[from] ServerAddressError),
     /// The transport rejects the address.
     #[error("--server: `{server}`: {why}")]
     Endpoint {
@@ -45,17 +47,18 @@ pub(super) enum SubscribeError {
     /// The async runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
-    /// The connection is not accepted.
-    #[error(
-        "cannot reach {server}: {}; is `customs serve` running with --audit tail:{server}?",
-        causes(why)
-    )]
-    Connect {
+    /// There is no connection, or TLS ends it.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server never answered the first subscription.
+    #[error("{server} did not answer: {why}; is it the address of a `tail:` sink?{hint}")]
+    NoAnswer {
         /// The server.
         server: String,
-        /// The error of the connection.
-        #[source]
-        why: tonic::transport::Error,
+        /// What happened.
+        why: String,
+        /// What else to do, after a space.
+        hint: String,
     },
     /// The server does not have the service.
     #[error("{0} does not serve an audit log; is it the address of a `tail:` sink?")]
@@ -79,7 +82,8 @@ pub(super) fn run(
     args: &TailArgs,
     output: &mut RecordOutput,
 ) -> Result<(), SubscribeError> {
-    let endpoint = endpoint(server)?;
+    let address = ServerAddress::open(ServerPort::Tail, server, &args.tls)?;
+    let endpoint = endpoint(server, &address)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -95,8 +99,10 @@ pub(super) fn run(
     runtime.block_on(
         Subscription {
             server,
+            address,
             endpoint,
             request,
+            has_answered: false,
             pause: PAUSES.0,
             output,
         }
@@ -104,25 +110,20 @@ pub(super) fn run(
     )
 }
 
-fn endpoint(server: &str) -> Result<Endpoint, SubscribeError> {
-    let address = server
-        .strip_prefix("http://")
-        .unwrap_or(server)
-        .trim_end_matches('/');
-    let has_port = address
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    let url = match address.strip_prefix("unix:") {
-        Some(path) if !path.is_empty() => address.to_owned(),
-        None if has_port && !address.contains('/') => format!("http://{address}"),
-        _ => return Err(SubscribeError::Address(server.to_owned())),
-    };
-    let endpoint = Endpoint::from_shared(url).map_err(|why| SubscribeError::Endpoint {
+fn endpoint(server: &str, address: &ServerAddress) -> Result<Endpoint, SubscribeError> {
+    let failed = |why| SubscribeError::Endpoint {
         server: server.to_owned(),
         why,
-    })?;
+    };
+    // The connector does TLS itself. The URL that it gets must not ask for it again, and calls must
+    // still say that they came by it.
+    let authority = address.authority();
+    let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(failed)?;
+    let endpoint = match format!("https://{authority}").parse() {
+        Ok(origin) if address.has_tls() => endpoint.origin(origin),
+        _ => endpoint,
+    };
     Ok(endpoint
-        .connect_timeout(CONNECT_WAIT)
         .http2_keep_alive_interval(ALIVE)
         .keep_alive_while_idle(true))
 }
@@ -131,6 +132,8 @@ fn endpoint(server: &str) -> Result<Endpoint, SubscribeError> {
 enum Broken {
     /// The server is gone for now.
     Gone(String),
+    /// There is no connection, or the last one failed. At first this is an error.
+    Unreachable(SubscribeError),
     /// The server does not know the record after which it should resume.
     Unknown(String),
     /// A retry would not help.
@@ -139,8 +142,11 @@ enum Broken {
 
 struct Subscription<'s> {
     server: &'s str,
+    address: ServerAddress,
     endpoint: Endpoint,
     request: TailRequest,
+    /// Whether the server has ever answered.
+    has_answered: bool,
     pause: Duration,
     output: &'s mut RecordOutput,
 }
@@ -148,17 +154,12 @@ struct Subscription<'s> {
 impl Subscription<'_> {
     async fn run(mut self) -> Result<(), SubscribeError> {
         let server = self.server;
-        let first = self.endpoint.connect().await;
-        let first = first.map_err(|why| SubscribeError::Connect {
-            server: server.to_owned(),
-            why,
-        })?;
-        let mut channel = Some(first);
         while self.output.is_open() {
-            let Err(broken) = self.listen(channel.take()).await else {
+            let Err(broken) = self.listen().await else {
                 return Ok(());
             };
             match broken {
+                Broken::Unreachable(why) if !self.has_answered => return Err(why),
                 Broken::Never(why) => return Err(why),
                 Broken::Unknown(why) => {
                     let TailRequest {
@@ -176,34 +177,41 @@ impl Subscription<'_> {
                         ..TailRequest::default()
                     };
                 }
-                Broken::Gone(why) => {
-                    print_error(&format!(
-                        "{server} is gone ({why}); reconnecting in {:?}",
-                        self.pause
-                    ));
-                    tokio::time::sleep(self.pause).await;
-                    self.pause = (self.pause * 2).min(PAUSES.1);
-                }
+                Broken::Gone(why) => self.pause(&why).await,
+                Broken::Unreachable(why) => self.pause(&why.to_string()).await,
             }
         }
         Ok(())
     }
 
+    /// Reports that the server is gone, and waits before the next attempt.
+    async fn pause(&mut self, why: &str) {
+        let (server, pause) = (self.server, self.pause);
+        print_error(&format!(
+            "{server} is gone ({why}); reconnecting in {pause:?}"
+        ));
+        tokio::time::sleep(pause).await;
+        self.pause = (pause * 2).min(PAUSES.1);
+    }
+
     /// Prints records until the server is gone or enough are printed.
-    async fn listen(&mut self, channel: Option<Channel>) -> Result<(), Broken> {
-        let channel = match channel {
-            Some(channel) => channel,
-            None => self
-                .endpoint
-                .connect()
-                .await
-                .map_err(|why| Broken::Gone(causes(&why)))?,
+    async fn listen(&mut self) -> Result<(), Broken> {
+        let connecting = self.address.connect().await;
+        let stream = connecting.map_err(|why| Broken::Unreachable(why.into()))?;
+        // The transport gets this connection and no other.
+        let mut stream = Some(TokioIo::new(stream));
+        let connect = move |_: Uri| {
+            let closed = || io::Error::other("the server closed the connection");
+            std::future::ready(stream.take().ok_or_else(closed))
         };
+        let connecting = self.endpoint.connect_with_connector(service_fn(connect));
+        let channel = connecting.await.map_err(|why| self.no_answer(&why))?;
         let mut client = AuditServiceClient::new(channel);
         let answered = client.tail(self.request.clone()).await;
         let mut records = answered
             .map_err(|status| self.broken(&status))?
             .into_inner();
+        self.has_answered = true;
         while let Some(TailResponse { record }) = records
             .message()
             .await
@@ -222,7 +230,26 @@ impl Subscription<'_> {
         Err(Broken::Gone("it ended".into()))
     }
 
+    /// Returns what a connection means that ended without an answer.
+    fn no_answer(&self, why: &dyn Error) -> Broken {
+        if let Some(why) = self.address.tls_failure() {
+            return Broken::Unreachable(why.into());
+        }
+        Broken::Unreachable(SubscribeError::NoAnswer {
+            server: self.server.to_owned(),
+            why: causes(why),
+            hint: match self.address.may_lack_tls() {
+                true => format!(" Or {}", self.address.server().try_tls()),
+                false => String::new(),
+            },
+        })
+    }
+
     fn broken(&self, status: &Status) -> Broken {
+        // The server sent none: the transport made it of its own failure.
+        if status.source().is_some() {
+            return self.no_answer(status);
+        }
         let why = visible(status.message()).into_owned();
         let server = self.server;
         match status.code() {
@@ -254,32 +281,10 @@ impl Subscription<'_> {
 }
 
 /// Returns the last cause, which says what happened; the first says only that something failed.
-fn causes(why: &dyn std::error::Error) -> String {
+fn causes(why: &dyn Error) -> String {
     let mut last = why;
     while let Some(cause) = last.source() {
         last = cause;
     }
     last.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_port_or_a_socket() {
-        for (server, is_good) in [
-            ("127.0.0.1:9193", true),
-            ("http://localhost:9193/", true),
-            ("[::1]:9193", true),
-            ("unix:/run/customs/tail.sock", true),
-            ("unix:", false),
-            ("localhost", false),
-            (":9193", false),
-            ("localhost:70000", false),
-            ("localhost:1/x", false),
-        ] {
-            assert_eq!(endpoint(server).is_ok(), is_good, "{server}");
-        }
-    }
 }

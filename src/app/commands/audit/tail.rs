@@ -16,6 +16,9 @@ pub(super) fn run(args: &TailArgs) -> ExitCode {
         (Some(server), _) => {
             subscribe::run(server, args, &mut output).map_err(|why| why.to_string())
         }
+        (None, Some(_)) if let Some(option) = args.tls.given() => Err(format!(
+            "{option} is for a running server: write `--server https://HOST:PORT`, or remove it"
+        )),
         (None, Some(file)) => follow::run(file, args, &mut output).map_err(|why| why.to_string()),
         // The command line requires one of them.
         (None, None) => Ok(()),

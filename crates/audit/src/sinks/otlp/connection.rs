@@ -6,18 +6,13 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use customs_tls::client_stream::{ClientStream, LastFailure};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use rustix::net::{RecvFlags, recv};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::codegen::Service;
 use tonic::codegen::http::Uri;
@@ -126,7 +121,7 @@ impl Connection {
 
     /// Returns why the connection ended, if the peer or the system said so.
     pub(super) fn failure(&self) -> Option<String> {
-        self.failure.get()
+        self.failure.text()
     }
 
     /// Drives a future to its end.
@@ -145,93 +140,6 @@ impl Drop for Connection {
     }
 }
 
-/// Why a connection ended. A server of TLS 1.3 refuses a client's certificate after the handshake,
-/// and by then the transport only reports that the connection is closed.
-#[derive(Clone, Default)]
-struct LastFailure(Arc<Mutex<Option<String>>>);
-
-impl LastFailure {
-    fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, failure: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-    }
-
-    /// Keeps the first failure of a connection; later ones follow from it.
-    fn note(&self, why: &io::Error) {
-        if self.get().is_none() {
-            self.set(Some(why.to_string()));
-        }
-    }
-}
-
-/// A connection that keeps why it ended.
-struct Watched {
-    stream: TlsStream<TcpStream>,
-    failure: LastFailure,
-}
-
-impl Watched {
-    /// Keeps why something could not be written. A peer that refuses says why before it closes.
-    fn note_unwritten<T>(&mut self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(why)) = &result {
-            let reason = self.last_words();
-            self.failure.note(reason.as_ref().unwrap_or(why));
-        }
-        result
-    }
-
-    /// Returns the alert that the peer has sent, if it is there. The runtime may not know yet that
-    /// there is something to read, so the socket is asked.
-    fn last_words(&mut self) -> Option<io::Error> {
-        let (socket, session) = self.stream.get_mut();
-        let mut bytes = [0; 4096];
-        let (count, _) = recv(&*socket, &mut bytes, RecvFlags::DONTWAIT).ok()?;
-        let mut said = bytes.get(..count)?;
-        session.read_tls(&mut said).ok()?;
-        session.process_new_packets().err().map(io::Error::other)
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Poll::Ready(Err(why)) = &result {
-            self.failure.note(why);
-        }
-        result
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_unwritten(result)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(context);
-        self.note_unwritten(result)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 /// Connects by TCP and then TLS, with what the files hold at that time.
 #[derive(Clone)]
 struct Connector {
@@ -242,7 +150,7 @@ struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Watched>;
+    type Response = TokioIo<ClientStream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -255,23 +163,24 @@ impl Service<Uri> for Connector {
         let (tls, name) = (self.tls.clone(), self.name.clone());
         let failure = self.failure.clone();
         Box::pin(async move {
-            failure.set(None);
+            // Whatever the connection before ended with does not concern this one.
+            failure.clear();
             let tcp = connecting.await.map_err(io::Error::other)?.into_inner();
-            let connector = TlsConnector::from(tls.for_connection());
             let failed = |why: io::Error| {
                 io::Error::new(
                     why.kind(),
                     format!("the TLS handshake with the collector failed: {why}"),
                 )
             };
-            let stream = connector.connect(name, tcp).await.map_err(failed)?;
-            if stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
+            let connected = ClientStream::connect(tls.for_connection(), name, tcp, failure).await;
+            let stream = connected.map_err(failed)?;
+            if stream.protocol() != Some(HTTP2) {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
                     "the collector does not offer HTTP/2 (ALPN `h2`); name its OTLP/gRPC endpoint",
                 ));
             }
-            Ok(TokioIo::new(Watched { stream, failure }))
+            Ok(TokioIo::new(stream))
         })
     }
 }
