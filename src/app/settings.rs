@@ -117,8 +117,9 @@ settings! {
     /// stays plain: its file and `peers` say who may connect.
     tls: Option<TlsSettings> = None, Flag("certificate=FILE,private_key=FILE[,client_ca=FILE][,client_ids=ID..]"), Restart;
 
-    /// The address for operators (health, status, metrics): `HOST:PORT`, or `off`. Without
-    /// `admin_tls` it is not protected: keep it private.
+    /// The address for operators (health, status, metrics): `HOST:PORT`, `unix:PATH` with the
+    /// options of `listen`, or `off`. Over TCP without `admin_tls` it is not protected: keep it
+    /// private.
     admin: String = "127.0.0.1:9192".into(), Flag("ADDR"), Restart;
 
     /// The certificate of the address of `admin`, and the clients that it accepts, as in `tls`.

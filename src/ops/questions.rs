@@ -1,12 +1,12 @@
 //! `POST /explain`: accepts a question of an operator, and restricts who may ask.
 //!
-//! The composition makes the answer. The rules: only this machine may ask; a browser may not,
-//! whatever page it shows; a proxy may not ask for another client; the size of a body, the time to
-//! send it and the number of concurrent questions are bounded.
+//! The composition makes the answer. The rules: only this machine may ask, over loopback or a unix
+//! socket; a browser may not, whatever page it shows; a proxy may not ask for another client; the
+//! size of a body, the time to send it and the number of concurrent questions are bounded.
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+use customs_net::ConnectionPeer;
 
 /// The size of the largest question, in bytes.
 pub const MAX_QUESTION: usize = 256 * 1024;
@@ -39,8 +41,8 @@ const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-clie
 /// A question.
 #[derive(Clone, Debug)]
 pub struct ExplainRequest {
-    /// The address of the client.
-    pub by: SocketAddr,
+    /// The client.
+    pub by: ConnectionPeer,
     /// The question, in JSON.
     pub body: Bytes,
 }
@@ -61,7 +63,7 @@ pub enum ExplainError {
     #[error(
         "only 127.0.0.1 and ::1 may ask questions, and {0} is neither; ask on the server's machine or through a port-forward\n"
     )]
-    NotHere(SocketAddr),
+    NotHere(ConnectionPeer),
     /// The client is a browser or a proxy.
     #[error(
         "a request with the header {0} is not answered; ask without a browser or proxy, as `customs check --admin` does\n"
@@ -157,7 +159,7 @@ pub fn router(questions: Questions) -> Router {
 
 async fn explain(
     State(questions): State<Questions>,
-    ConnectInfo(by): ConnectInfo<SocketAddr>,
+    ConnectInfo(by): ConnectInfo<ConnectionPeer>,
     request: Request,
 ) -> Result<Response, ExplainError> {
     may_ask(by, request.headers())?;
@@ -171,8 +173,9 @@ async fn explain(
 
 /// Checks whether a request with these headers may ask. A web page can reach this address, but the
 /// browser always sends its origin, and asks for permission (CORS) before it sends JSON.
-fn may_ask(by: SocketAddr, headers: &HeaderMap) -> Result<(), ExplainError> {
-    if !LOCAL.contains(&by.ip().to_canonical()) {
+fn may_ask(by: ConnectionPeer, headers: &HeaderMap) -> Result<(), ExplainError> {
+    // A client over a unix socket is on this machine, and may open its file.
+    if by.ip().is_some_and(|ip| !LOCAL.contains(&ip)) {
         return Err(ExplainError::NotHere(by));
     }
     if let Some(name) = ["origin"]
@@ -203,14 +206,18 @@ mod tests {
     #[test]
     fn only_this_machine_asks_and_for_itself() {
         let json = ("content-type", "application/json");
+        let user = ConnectionPeer::Unix(None);
         let status = |by: &str, headers: &[(&'static str, &str)]| {
             let headers = headers
                 .iter()
                 .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-            may_ask(by.parse().unwrap(), &headers.collect())
-                .map_err(|refusal| refusal.into_response().status().as_u16())
+            may_ask(
+                by.parse().map(ConnectionPeer::Tcp).unwrap_or(user),
+                &headers.collect(),
+            )
+            .map_err(|refusal| refusal.into_response().status().as_u16())
         };
-        for by in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        for by in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "a user"] {
             assert_eq!(status(by, &[json]), Ok(()), "{by}");
         }
         for by in [
@@ -259,7 +266,7 @@ mod tests {
         });
         let ask = || {
             questions.clone().ask(ExplainRequest {
-                by: "127.0.0.1:1".parse().unwrap(),
+                by: ConnectionPeer::Tcp("127.0.0.1:1".parse().unwrap()),
                 body: Bytes::new(),
             })
         };
@@ -284,7 +291,7 @@ mod tests {
     async fn a_broken_answer_is_reported() {
         let questions = Questions::new(WAIT, |_| Box::pin(async { panic!("on purpose") }));
         let request = ExplainRequest {
-            by: "127.0.0.1:1".parse().unwrap(),
+            by: ConnectionPeer::Tcp("127.0.0.1:1".parse().unwrap()),
             body: Bytes::new(),
         };
         assert_eq!(questions.ask(request).await, Err(ExplainError::Failed));

@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use customs_test_support::check_client::{self, SLEEP};
-use customs_test_support::server::{Plan, Server};
+use customs_test_support::server::{Ended, Plan, Server, run};
+use customs_test_support::wait_for;
 
 use crate::denying;
 
@@ -171,8 +172,96 @@ fn a_tail_has_the_options_of_a_unix_socket() {
 }
 
 #[test]
+fn the_record_of_a_check_over_a_unix_socket_names_its_user() {
+    let mine = rustix::process::geteuid().as_raw();
+    let plan = Plan::new().file("policies/a.yaml", &denying("a", "x.example"));
+    let path = plan.folder.at("out/customs.sock");
+    let mut server = plan
+        .flags(&format!("--listen unix:{}", path.display()))
+        .start();
+    let channel = check_client::channel(&format!("unix:{}", path.display()));
+    let check = check_client::check(&channel, check_client::http(SLEEP, "x.example"));
+    assert!(check_client::wait(check).is_ok());
+    let record = server.stop().stdout;
+    let identity = format!(r#""peerIdentity":"uid:{mine}""#);
+    let decisions: Vec<&str> = record
+        .lines()
+        .filter(|line| line.contains(r#""kind":"decision""#))
+        .collect();
+    assert!(
+        decisions.len() == 1 && decisions[0].contains(&identity),
+        "{record}"
+    );
+}
+
+/// Asks what a check would get, at an address for operators.
+fn ask(server: &Server, admin: &str) -> Ended {
+    let to = "http://x.example/";
+    let from = ["check", "--from", "demo-frontend/sleep", "--to", to];
+    run(
+        &server.folder.at(""),
+        &[&from[..], &["--admin", admin]].concat(),
+    )
+}
+
+#[test]
+fn operators_are_answered_over_a_unix_socket_with_its_options() {
+    let mine = rustix::process::geteuid().as_raw();
+    let plan = Plan::with("").file("policies/a.yaml", &denying("a", "x.example"));
+    let path = plan.folder.at("out/admin.sock");
+    let address = format!("unix:{}?mode=0600&peers={mine}", path.display());
+    let mut server = plan.environment("CUSTOMS_ADMIN", &address).spawn();
+    let answer = wait_for(|| Some(ask(&server, &address)).filter(|ended| ended.code == Some(1)));
+    let answer = answer.unwrap_or_else(|| panic!("{}", server.folder.text("out/stderr")));
+    assert!(answer.stdout.contains("denied by ep:"), "{answer:?}");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let mut client = UnixStream::connect(&path).unwrap();
+    client
+        .write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut ready = String::new();
+    client.read_to_string(&mut ready).unwrap();
+    assert!(
+        ready.starts_with("HTTP/1.1 200 ") && ready.ends_with("ready\n"),
+        "{ready}"
+    );
+    let record = server.stop().stdout;
+    assert!(
+        record.contains(&format!(r#""askedBy":"uid:{mine}""#)),
+        "{record}"
+    );
+    assert!(!path.exists(), "its file is removed at the end");
+}
+
+#[test]
+fn a_user_that_the_admin_socket_does_not_list_is_refused() {
+    let mine = rustix::process::geteuid().as_raw();
+    let plan = Plan::with("").file("policies/a.yaml", &denying("a", "x.example"));
+    let path = plan.folder.at("out/admin.sock");
+    let address = format!("unix:{}?peers={}", path.display(), mine + 1);
+    let server = plan.environment("CUSTOMS_ADMIN", &address).spawn();
+    let listening = wait_for(|| UnixStream::connect(&path).ok());
+    assert!(listening.is_some());
+    let refused = ask(&server, &address);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("did not answer"), "{refused:?}");
+    let log = wait_for(|| {
+        let log = server.folder.text("out/stderr");
+        log.contains("admin: a user that the address does not list")
+            .then_some(())
+    });
+    assert!(log.is_some(), "{}", server.folder.text("out/stderr"));
+}
+
+#[test]
 fn a_wrong_option_of_a_unix_socket_is_refused_at_the_start() {
     for (flag, expected) in [
+        ("--admin unix:out/x.sock?mode=rw", "invalid mode `rw`"),
+        (
+            "--admin unix:out/x.sock --admin-tls certificate=a,private_key=b",
+            "a unix socket has no TLS: remove `admin_tls`",
+        ),
         ("--listen unix:out/x.sock?mode=rw", "invalid mode `rw`"),
         (
             "--listen unix:out/x.sock?users=1",

@@ -58,8 +58,8 @@ fn a_bad_flag_is_reported_before_anything_is_opened() {
             &["--listen: ", "listen[0]", "unix:/run/customs.sock"],
         ),
         (
-            "--admin unix:/x",
-            &["--admin: ", "admin `unix:/x`", "HOST:PORT", "off"],
+            "--admin 9192",
+            &["--admin: ", "admin `9192`", "HOST:PORT", "unix:PATH", "off"],
         ),
         (
             "--audit syslog",

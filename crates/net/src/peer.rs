@@ -32,6 +32,15 @@ impl ConnectionPeer {
             ConnectionPeer::Unix(_) => None,
         }
     }
+
+    /// Returns the user over a unix socket as records name it, `uid:1337`. The system vouches for
+    /// it, as an authority vouches for a certificate; an address proves nothing.
+    pub fn proven_user(&self) -> Option<String> {
+        match self {
+            ConnectionPeer::Unix(Some(user)) => Some(format!("uid:{}", user.uid)),
+            ConnectionPeer::Unix(None) | ConnectionPeer::Tcp(_) => None,
+        }
+    }
 }
 
 /// Addresses are shown without their ports, which differ from connection to connection.

@@ -136,7 +136,8 @@ pub struct ServerConnection {
     pub accepted_at: Instant,
     /// What calls prove it by.
     pub slot: SlotHandle,
-    /// The client's SPIFFE id, if the handshake has proven one.
+    /// Who the client is, if that is proven: the SPIFFE id of its certificate, or its user over a
+    /// unix socket (`uid:1337`).
     pub peer_id: Option<Arc<str>>,
 }
 
@@ -374,7 +375,7 @@ impl<O: PortObserver> Port<O> {
                     }
                 }
             }
-            (stream, _) => (stream, None),
+            (stream, _) => (stream, peer.proven_user().map(Arc::from)),
         };
         Some(ServerConnection {
             stream,

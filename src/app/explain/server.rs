@@ -9,6 +9,7 @@ use super::read;
 use crate::app::decision_log::AuditedDecisionLog;
 use crate::ops::questions::{ExplainError, ExplainRequest};
 use customs_engine::snapshot::Snapshot;
+use customs_net::ConnectionPeer;
 use customs_policy::printable;
 use customs_policy::problem::Problem;
 use customs_policy::store::Reader;
@@ -74,11 +75,19 @@ fn answer(
     let document = serde_json::to_string_pretty(&explanation).map_err(|_| ExplainError::Failed)?;
     let entry = QuestionEntry {
         time,
-        asked_by: request.by.to_string(),
+        asked_by: asked_by(&request.by),
         now: query.now.unwrap_or(time),
         answer,
     };
     Ok((printable::json(&(document + "\n")).into_owned(), entry))
+}
+
+/// Returns a client as a record of its question names it.
+fn asked_by(client: &ConnectionPeer) -> String {
+    match client {
+        ConnectionPeer::Tcp(address) => address.to_string(),
+        ConnectionPeer::Unix(_) => client.proven_user().unwrap_or_else(|| client.to_string()),
+    }
 }
 
 fn lines(problems: &[Problem]) -> String {

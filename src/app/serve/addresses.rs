@@ -23,7 +23,7 @@ impl Addresses {
     pub(super) async fn bind(settings: &Resolved) -> anyhow::Result<Addresses> {
         Ok(Addresses {
             listeners: bind(settings).await?,
-            admin: bind_admin(settings.admin.as_deref()).await?,
+            admin: bind_admin(settings.admin.as_ref()).await?,
         })
     }
 }
@@ -36,12 +36,11 @@ async fn bind(settings: &Resolved) -> anyhow::Result<Vec<Reserved>> {
     Ok(listeners)
 }
 
-async fn bind_admin(address: Option<&str>) -> anyhow::Result<Option<Listener>> {
+async fn bind_admin(address: Option<&Address>) -> anyhow::Result<Option<Listener>> {
     let Some(address) = address else {
         return Ok(None);
     };
-    let bound = Address::Tcp(address.to_owned()).bind().await;
-    let listener = bound.map_err(|problem| {
+    let listener = address.bind().await.map_err(|problem| {
         let why = problem.cause();
         anyhow!("cannot listen on {address} (--admin): {why}; choose another address, or `off`")
     })?;

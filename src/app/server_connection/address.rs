@@ -102,7 +102,10 @@ pub(in crate::app) struct ServerAddress {
 #[derive(Debug)]
 pub(super) enum Transport {
     /// `HOST:PORT`, perhaps with TLS
-    Tcp { address: String, tls: Option<Box<Tls>> },
+    Tcp {
+        address: String,
+        tls: Option<Box<Tls>>,
+    },
     /// A unix socket
     Unix(PathBuf),
 }

@@ -91,9 +91,6 @@ pub(crate) enum SettingValueError {
     /// An option of a unix socket's address that is wrong.
     #[error("{0}")]
     UnixOption(#[source] UnixOptionError),
-    /// An address of a kind that cannot be used here.
-    #[error("expected `HOST:PORT` or `off`")]
-    NotTcp,
     /// A host that cannot be read.
     #[error("{0}; expected a name or an IP address")]
     Host(#[source] HostParseError),

@@ -37,7 +37,7 @@ pub(crate) struct Resolved {
     /// The TLS of the addresses for Envoy's checks; `None` is plain text.
     pub(crate) tls: Option<ServerOptions>,
     /// The address for operators; `None` is off.
-    pub(crate) admin: Option<String>,
+    pub(crate) admin: Option<Address>,
     /// The TLS of the address for operators; `None` is plain text.
     pub(crate) admin_tls: Option<ServerOptions>,
     /// The sinks of the audit log, and their configuration.
@@ -227,15 +227,22 @@ impl Settings {
         }
     }
 
-    fn admin(&self, wrong: &mut SettingsError) -> Option<String> {
+    fn admin(&self, wrong: &mut SettingsError) -> Option<Address> {
         if self.admin == "off" {
             return None;
         }
         let problem = match self.admin.parse() {
-            Ok(Address::Tcp(address)) => return Some(address),
-            Ok(Address::Unix(_)) => SettingValueError::NotTcp,
+            Ok(address) => {
+                if matches!(address, Address::Unix(_)) && self.admin_tls.is_some() {
+                    let what =
+                        "a unix socket has no TLS: remove `admin_tls`, or write `admin: HOST:PORT`";
+                    wrong.add_whole("admin_tls", SettingValueError::Conflict(what.into()));
+                }
+                return Some(address);
+            }
+            Err(ParseAddressError::UnixOption(why)) => SettingValueError::UnixOption(why),
             Err(cause) => SettingValueError::Address {
-                expected: "`HOST:PORT` or `off`",
+                expected: "`HOST:PORT`, `unix:PATH` or `off`",
                 cause,
             },
         };

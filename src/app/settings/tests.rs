@@ -25,7 +25,7 @@ fn everything_wrong_is_reported_at_once() {
     };
     let settings = Settings {
         listen: vec!["127.0.0.1:1".into(), "9191".into()],
-        admin: "unix:/x".into(),
+        admin: "unix:".into(),
         audit: vec!["off".into(), "stdout".into()],
         trust_domains: vec![String::new(), "spiffe://X".into()],
         accept_trust_domains: vec!["any".into(), "Y".into()],
@@ -48,7 +48,10 @@ fn everything_wrong_is_reported_at_once() {
     let found: Vec<String> = wrong.errors().iter().map(ToString::to_string).collect();
     for (path, message) in [
         ("listen[1]", "`9191`: expected `HOST:PORT`"),
-        ("admin", "`unix:/x`: expected `HOST:PORT` or `off`"),
+        (
+            "admin",
+            "`unix:`: expected `HOST:PORT`, `unix:PATH` or `off`",
+        ),
         ("audit[0]", "`off`: `off` must be alone"),
         ("trust_domains[1]", "`spiffe://X`: expected a trust domain"),
         ("accept_trust_domains[1]", "`Y`: expected a trust domain"),

@@ -19,9 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use customs_net::{
-    ConnectionLimits, ConnectionPeer, HeldBody, ServerConnection, SlotHandle, WriteTimeout,
-};
+use customs_net::{ConnectionLimits, HeldBody, ServerConnection, SlotHandle, WriteTimeout};
 
 /// The most headers of a request.
 const HEADERS: usize = 64;
@@ -57,11 +55,8 @@ pub(super) async fn serve(
     let ServerConnection {
         stream, peer, slot, ..
     } = connection;
-    let ConnectionPeer::Tcp(address) = peer else {
-        return;
-    };
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(ConnectInfo(peer));
         let (router, in_use) = (router.clone(), InUse::new(&slot));
         async move {
             let response = router.oneshot(request.map(Body::new)).await?;

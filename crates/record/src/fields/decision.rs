@@ -168,7 +168,8 @@ decision_fields! {
     /// its stream was reset, or the time of its `grpc-timeout` had passed.
     59 caller_gone "callerGone" entry.caller_gone: bool, if Check = "true";
     /// Who sent the check, as proven to customs: the SPIFFE id in the client certificate of the
-    /// connection. Left out if the connection proves none; `gateway` is what the check says.
+    /// connection, or `uid:` and the number of the user over a unix socket. Left out if the
+    /// connection proves none; `gateway` is what the check says.
     150 peer_identity "peerIdentity" entry.peer_identity: T, if Check
         = "spiffe://cluster.local/ns/istio-system/sa/egress";
 }

@@ -138,7 +138,8 @@ message_fields! {
     /// counted as a decision.
     #[derive(Clone, Debug, PartialEq)]
     pub struct QuestionEntry = "question" in question, has time {
-        /// The address and port of the operator's client.
+        /// The address and port of the operator's client, or `uid:` and the number of its user over
+        /// a unix socket.
         80 asked_by "askedBy": String = "127.0.0.1:40312";
         /// The time that the query asks about; `time` unless the query names another.
         81 now "now": UnixNanos = "2026-12-31T00:00:00.000000000Z";
