@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 
 use customs_test_support::customs::Customs;
 use customs_test_support::envoy::Envoys;
-use customs_test_support::policies::SEED;
 use customs_test_support::process::Guard;
 use customs_test_support::{http, ports, tools, wait_for};
 
@@ -111,14 +110,9 @@ fn a_replica_that_cannot_record_is_left_out_and_comes_back_by_itself() -> Result
         .prefix("customs-failover-")
         .tempdir()?;
     let guard = Guard::over(scratch.path())?;
-    let start = |name: &str| -> Result<Customs> {
-        let folder = scratch.path().join(name);
-        fs::create_dir(&folder)?;
-        let mut customs =
-            Customs::prepare(env!("CARGO_BIN_EXE_customs").as_ref(), &folder, &guard)?;
-        customs.policies.add(SEED)?;
-        customs.start()?;
-        Ok(customs)
+    let start = |name: &str| {
+        let binary = env!("CARGO_BIN_EXE_customs").as_ref();
+        Customs::start_replica((binary, &[]), (scratch.path(), name), &guard)
     };
     let (well, ill) = (start("well")?, start("ill")?);
     let (listener, admin) = (ports::free()?, ports::free()?);

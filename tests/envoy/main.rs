@@ -8,6 +8,7 @@
 //! what the code expects.
 
 mod changes;
+mod connection_age;
 mod failover;
 mod failures;
 mod held_up;
@@ -15,6 +16,7 @@ mod istiod;
 mod mutual_tls;
 mod routes;
 mod scenario;
+mod scene;
 mod spellings;
 mod unproven;
 

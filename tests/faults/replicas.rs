@@ -10,7 +10,6 @@ use tempfile::TempDir;
 
 use customs_test_support::customs::Customs;
 use customs_test_support::envoy::Envoys;
-use customs_test_support::policies::SEED;
 use customs_test_support::process::{Guard, Process};
 use customs_test_support::{http, ports, tools, wait_for};
 
@@ -59,15 +58,10 @@ impl Replicas {
             .prefix("customs-replicas-")
             .tempdir()?;
         let guard = Guard::over(scratch.path())?;
-        let start = |name: &str| -> Result<Customs> {
-            let folder = scratch.path().join(name);
-            fs::create_dir(&folder)?;
-            let mut customs =
-                Customs::prepare(env!("CARGO_BIN_EXE_customs").as_ref(), &folder, &guard)?;
-            customs.argument(format!("--drain-delay={}ms", drain_delay.as_millis()));
-            customs.policies.add(SEED)?;
-            customs.start()?;
-            Ok(customs)
+        let arguments = [format!("--drain-delay={}ms", drain_delay.as_millis())];
+        let start = |name: &str| {
+            let binary = env!("CARGO_BIN_EXE_customs").as_ref();
+            Customs::start_replica((binary, &arguments), (scratch.path(), name), &guard)
         };
         let customs = [start("one")?, start("two")?];
         let (port, tcp_port, admin) = (ports::free()?, ports::free()?, ports::free()?);

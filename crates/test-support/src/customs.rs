@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::audit::Audit;
-use crate::policies::Policies;
+use crate::policies::{Policies, SEED};
 use crate::process::{Guard, Process, last_words};
 use crate::{http, ports};
 
@@ -56,6 +56,21 @@ impl Customs {
             policies,
             audit,
         })
+    }
+
+    /// Starts a replica with the seed's policies in a folder of its own below `scratch`.
+    pub fn start_replica(
+        (binary, arguments): (&Path, &[String]),
+        (scratch, name): (&Path, &str),
+        guard: &Arc<Guard>,
+    ) -> Result<Customs> {
+        let folder = scratch.join(name);
+        std::fs::create_dir(&folder)?;
+        let mut customs = Customs::prepare(binary, &folder, guard)?;
+        customs.arguments.extend_from_slice(arguments);
+        customs.policies.add(SEED)?;
+        customs.start()?;
+        Ok(customs)
     }
 
     /// Adds one more argument for the next start.
