@@ -64,6 +64,10 @@ fn serve(args: ServeArgs) -> ExitCode {
         return BAD_SETTING.into();
     }
     crate::ops::panic_log::install();
+    if let Err(why) = ports::slots::check_descriptors(&settings) {
+        print_error(&why.to_string());
+        return FAILED.into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -55,7 +55,7 @@ fn idle_clients_of_the_admin_address_keep_no_check_out() {
 
 #[test]
 fn a_server_with_few_descriptors_reloads_and_answers_beside_idle_clients() {
-    let plan = Plan::with("").file("policies/a.yaml", &denying("a", "x.example"));
+    let plan = Plan::with("--threads 2").file("policies/a.yaml", &denying("a", "x.example"));
     let server = plan.open_files(64).start();
     let kept = check_client::channel(&format!("http://127.0.0.1:{}", server.port));
     let ask = || check_client::check(&kept, check_client::http(SLEEP, "x.example"));

@@ -2,11 +2,13 @@
 //! may open.
 //!
 //! The rule: if descriptors are short, the ports have fewer connections, and what the rest of the
-//! process needs is kept back. One line of the log says which limit to raise.
+//! process needs is kept back. One line of the log says which limit to raise. If there are too few
+//! to serve at all, the server does not start.
 
 use std::ops::RangeInclusive;
 
-use crate::app::settings::{SettingValueError, Settings, SettingsError};
+use crate::app::settings::{Resolved, SettingValueError, Settings, SettingsError};
+use customs_audit::config::Target;
 use customs_net::{DescriptorLimit, SlotLimits};
 
 /// The least and the most connections of a port.
@@ -19,6 +21,54 @@ const OWN_NEEDS: usize = 24;
 
 /// How many descriptors a thread that answers checks opens.
 const PER_THREAD: usize = 3;
+
+/// How many descriptors the runtime opens, with its signals, before the addresses are bound.
+const RUNTIME: usize = 9;
+
+/// The fewest descriptors with which the process can read a policy, follow its audit log and refuse
+/// a connection.
+const LEAST_NEEDS: usize = 8;
+
+/// The process may open too few files to serve at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the process may open {limit} files, and this server needs at least {least}: raise the limit of \
+     open files (`ulimit -n`, `LimitNOFILE=`); with fewer than about 1,450, the ports have fewer \
+     connections than the default settings say"
+)]
+pub(in crate::app) struct TooFewFilesError {
+    limit: usize,
+    least: usize,
+}
+
+/// Raises the limit of descriptors if that is needed to serve at all. Called before anything is
+/// opened, so that no part of the start fails for it.
+///
+/// # Errors
+/// If the process may open too few files.
+pub(in crate::app) fn check_descriptors(settings: &Resolved) -> Result<(), TooFewFilesError> {
+    let open = DescriptorLimit::open_now();
+    let least = open + RUNTIME + least_needs(settings);
+    let limit = DescriptorLimit::raise_to(least);
+    match limit >= least {
+        true => Ok(()),
+        false => Err(TooFewFilesError { limit, least }),
+    }
+}
+
+/// Returns the fewest descriptors that serving needs: those of addresses, sinks and threads, and one
+/// connection of each address.
+fn least_needs(settings: &Resolved) -> usize {
+    let sinks = &settings.audit.sinks;
+    let tails = sinks
+        .iter()
+        .filter(|sink| matches!(sink.target, Target::Tail(_)));
+    let addresses = settings.listen.len() + usize::from(settings.admin.is_some()) + tails.count();
+    // A file sink also has its directory or its next segment open now and then.
+    let of_sinks = sinks.len().saturating_mul(2);
+    let of_threads = PER_THREAD.saturating_mul(settings.threads.get());
+    LEAST_NEEDS + addresses.saturating_mul(2) + of_sinks + of_threads
+}
 
 /// How many connections each port may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
