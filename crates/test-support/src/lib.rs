@@ -42,6 +42,7 @@ pub mod http;
 pub mod http2;
 #[cfg(feature = "grpc")]
 pub mod load;
+pub mod offered_load;
 #[cfg(feature = "rig")]
 pub mod policies;
 #[cfg(feature = "rig")]
