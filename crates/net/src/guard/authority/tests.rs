@@ -12,8 +12,8 @@ fn text(bytes: &[u8], is_huffman: bool) -> Vec<u8> {
         bytes.to_vec()
     };
     let mut out = Vec::new();
-    write_length(content.len(), if is_huffman { 0x80 } else { 0 }, &mut out);
-    [out, content].concat()
+    write_text(&content, is_huffman, &mut out);
+    out
 }
 
 /// Returns a block as a gRPC client sends it: method, scheme, path, authority, content type.
@@ -41,18 +41,17 @@ fn mended(block: &[u8]) -> Option<Vec<u8>> {
     let mut block = block.to_vec();
     block.splice(place, text);
     let found = find(&block).unwrap();
-    let content = &block[found.content];
     Some(if found.is_huffman {
-        huffman::decode(content).unwrap()
+        huffman::decode(found.content).unwrap()
     } else {
-        content.to_vec()
+        found.content.to_vec()
     })
 }
 
 /// Returns the ways to name a header: with and without a place in the table, never indexed, and
 /// with the name spelt out in both forms.
 fn names() -> Vec<Vec<u8>> {
-    let spelt = |first: u8, is_huffman| [vec![first], text(NAME, is_huffman)].concat();
+    let spelt = |first: u8, is_huffman| [vec![first], text(b":authority", is_huffman)].concat();
     vec![
         vec![0x41],
         vec![0x01],
