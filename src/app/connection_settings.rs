@@ -14,6 +14,8 @@ const MOST_STREAMS: u32 = 10_000;
 const MOST_RESETS: u32 = 100_000;
 /// The least and the most frames without a call that a connection may send in a second.
 const CONTROL_FRAMES: RangeInclusive<u32> = 10..=100_000;
+/// The most checks that may be allowed to wait on a thread.
+const MOST_QUEUED: u32 = 65_536;
 /// The least and the most that a message may be limited to, in bytes.
 const MESSAGES: RangeInclusive<u64> = 64 << 10..=64 << 20;
 /// The least and the most memory for calls on all connections, in bytes.
@@ -44,6 +46,12 @@ pub(super) fn resolve(settings: &Settings, wrong: &mut SettingsError) -> Connect
         let problem = SettingValueError::OutOfRange(expected);
         wrong.add("max_control_frames", frames, problem);
     }
+    let queued = settings.max_queued_checks;
+    if queued > MOST_QUEUED {
+        let expected = format!("at most {MOST_QUEUED}, such as 1024");
+        let problem = SettingValueError::OutOfRange(expected);
+        wrong.add("max_queued_checks", queued, problem);
+    }
     let expected = "`64KiB` to `64MiB`, such as `4MiB`";
     let message = size("max_message_size", message, (MESSAGES, expected), wrong);
     let headers = &settings.max_header_list_size;
@@ -59,6 +67,7 @@ pub(super) fn resolve(settings: &Settings, wrong: &mut SettingsError) -> Connect
         concurrent_streams: streams,
         pending_resets: resets,
         control_frames: frames,
+        queued_calls: queued,
         message_size: usize::try_from(message).unwrap_or(usize::MAX),
         body_memory: usize::try_from(memory).unwrap_or(usize::MAX),
         header_list_size: u32::try_from(headers).unwrap_or(u32::MAX),
@@ -157,6 +166,7 @@ mod tests {
     fn every_limit_of_a_connection_is_a_setting() {
         let settings = Settings {
             max_control_frames: 50,
+            max_queued_checks: 0,
             max_body_memory: "16MiB".into(),
             max_header_list_size: "8KiB".into(),
             handshake_timeout: "1s".into(),
@@ -168,6 +178,7 @@ mod tests {
         let mut wrong = SettingsError::default();
         let expected = ConnectionLimits {
             control_frames: 50,
+            queued_calls: 0,
             body_memory: 16 << 20,
             header_list_size: 8 << 10,
             handshake_timeout: Duration::from_secs(1),
@@ -188,6 +199,7 @@ mod tests {
     fn timeouts_and_sizes_out_of_range_are_reported() {
         let nothing = Settings {
             max_control_frames: 1,
+            max_queued_checks: 65_537,
             max_body_memory: "7MiB".into(),
             max_header_list_size: "1KiB".into(),
             handshake_timeout: "0".into(),
@@ -201,6 +213,7 @@ mod tests {
         let wrong: Vec<String> = wrong.errors().iter().map(ToString::to_string).collect();
         let names = [
             "max_control_frames `1`",
+            "max_queued_checks `65537`",
             "max_header_list_size `1KiB`",
             "max_body_memory `7MiB`",
             "handshake_timeout `0`",

@@ -116,8 +116,15 @@ impl DecisionLog for AuditedDecisionLog {
     }
 
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
-        self.metrics.observe_refusal(cause);
+        self.metrics.observe_refusals(cause, 1);
         self.refusals.add(peer, cause, example, now());
+    }
+
+    fn shed(&self, peer: PeerAddress, checks: u64) {
+        let cause = RefusalCause::Overloaded;
+        self.metrics.observe_refusals(cause, checks);
+        let example = format_args!("{checks} checks that came at once");
+        self.refusals.add_many(peer, cause, checks, &example, now());
     }
 }
 

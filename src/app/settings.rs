@@ -84,6 +84,10 @@ settings! {
     /// them: they are in the message.
     max_header_list_size: String = "16KiB".into(), Flag("SIZE"), Restart;
 
+    /// The number of checks that may wait for their turn on one thread, up to 65,536. Further ones
+    /// are refused at once with `RESOURCE_EXHAUSTED`. `0` refuses none.
+    max_queued_checks: u32 = 1024, Flag("N"), Restart;
+
     /// The largest message that is read, `64KiB` to `64MiB`. If the proxy sends bodies
     /// (`with_request_body`), they must fit.
     max_message_size: String = "4MiB".into(), Flag("SIZE"), Restart;

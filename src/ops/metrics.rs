@@ -288,9 +288,9 @@ impl Metrics {
         self.panics.inc();
     }
 
-    /// Counts a connection or request that was refused before it was a check.
-    pub fn observe_refusal(&self, cause: RefusalCause) {
-        self.refusal(cause).inc();
+    /// Counts connections or requests that were refused for the same cause.
+    pub fn observe_refusals(&self, cause: RefusalCause, count: u64) {
+        self.refusal(cause).inc_by(count);
     }
 
     /// Counts a question that was answered; it is not a decision.

@@ -50,7 +50,19 @@ impl Refusals {
         example: &dyn Display,
         time: UnixNanos,
     ) {
-        if let Some(example) = self.count(peer, cause, example, time, Instant::now()) {
+        self.add_many(peer, cause, 1, example, time);
+    }
+
+    /// Counts refusals of one peer for one cause in the same way.
+    pub fn add_many(
+        &self,
+        peer: PeerAddress,
+        cause: RefusalCause,
+        count: u64,
+        example: &dyn Display,
+        time: UnixNanos,
+    ) {
+        if let Some(example) = self.count((peer, cause), count, example, time, Instant::now()) {
             let (cause, remedy) = (cause.as_str(), cause.remedy());
             tracing::warn!(%peer, cause, example, remedy, "refused before it was a check; repeats within a minute are only counted");
         }
@@ -59,8 +71,8 @@ impl Refusals {
     /// Returns the example to log, if it is time to.
     fn count(
         &self,
-        peer: PeerAddress,
-        cause: RefusalCause,
+        (peer, cause): (PeerAddress, RefusalCause),
+        count: u64,
         example: &dyn Display,
         time: UnixNanos,
         now: Instant,
@@ -97,7 +109,7 @@ impl Refusals {
                 tally.example = example;
             }
         }
-        tally.count = tally.count.saturating_add(1);
+        tally.count = tally.count.saturating_add(count);
         logged
     }
 
@@ -165,8 +177,8 @@ mod tests {
         let count = |peer, cause, seconds| {
             refusals
                 .count(
-                    peer,
-                    cause,
+                    (peer, cause),
+                    1,
                     &"an example",
                     TIME,
                     start + Duration::from_secs(seconds),
@@ -256,7 +268,7 @@ mod tests {
     fn a_pair_that_was_logged_long_ago_makes_room() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         for number in 0..1_000 {
-            refusals.count(peer(number), RefusalCause::Tls, &"x", TIME, start);
+            refusals.count((peer(number), RefusalCause::Tls), 1, &"x", TIME, start);
         }
         refusals.taken(TIME, start + INTERVAL).unwrap();
         assert_eq!(refusals.tallies().pairs.len(), 0);

@@ -17,6 +17,7 @@ mod faults;
 mod flip;
 mod health;
 mod namespaces;
+mod overload;
 mod printed;
 mod questions;
 mod record;

@@ -31,6 +31,7 @@ fn the_printed_defaults_are_those_of_a_server_without_arguments() {
         "max_concurrent_streams: 1024",
         "max_pending_resets: null",
         "max_message_size: \"4MiB\"",
+        "max_queued_checks: 1024",
         "drain_delay: \"2s\"",
         "drain_timeout: \"5s\"",
         "require_policy: false",

@@ -99,6 +99,10 @@ impl DecisionLog for FailingLog {
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
         self.log.refuse(peer, cause, example);
     }
+
+    fn shed(&self, peer: PeerAddress, checks: u64) {
+        self.log.shed(peer, checks);
+    }
 }
 
 fn snapshot() -> Snapshot {

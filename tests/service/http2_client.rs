@@ -31,6 +31,7 @@ pub(crate) struct Client {
     pub(crate) socket: TcpStream,
     pub(crate) read: Vec<u8>,
     pub(crate) announced: Option<u32>,
+    pings: u64,
 }
 
 impl Client {
@@ -47,6 +48,7 @@ impl Client {
             socket,
             read: Vec::new(),
             announced: None,
+            pings: 0,
         }
     }
 
@@ -96,6 +98,25 @@ impl Client {
                 return Came { gone: true, ..came };
             }
         }
+    }
+
+    /// Waits until the server has read everything so far. Without it a client would send more than
+    /// the window of the connection allows, which is an error.
+    pub(crate) async fn until_read(&mut self) {
+        self.pings += 1;
+        let mark = self.pings.to_be_bytes();
+        self.send(&frame(PING, 0, 0, &mark)).await;
+        let acknowledged = async {
+            loop {
+                while let Some((kind, _, _, payload)) = self.next_frame() {
+                    if kind == PING && payload == mark {
+                        return;
+                    }
+                }
+                assert!(self.receive().await, "the connection stays");
+            }
+        };
+        timeout(BOUND, acknowledged).await.expect("an answer");
     }
 
     /// Reads more of what the server sends. Returns false if it has closed the connection.

@@ -13,6 +13,7 @@ mod connections;
 mod http2_client;
 mod limits;
 mod memory;
+mod overloaded;
 mod panics;
 mod refused;
 mod rig;

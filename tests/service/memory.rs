@@ -52,6 +52,9 @@ async fn fill(rig: &Rig, connections: usize) -> Vec<Client> {
             client
                 .send(&[head(stream, CHECK), frame(DATA, 0, stream, &begun)].concat())
                 .await;
+            if stream % 100 == 1 {
+                client.until_read().await;
+            }
         }
         until_refused(&mut client, 1001).await;
         clients.push(client);
@@ -174,6 +177,9 @@ async fn answers_that_are_not_taken_hold_the_memory_too() {
         client
             .send(&Call::default().with(stream, &message(&check())))
             .await;
+        if stream % 100 == 1 {
+            client.until_read().await;
+        }
     }
     client.answer(999).await;
     let refused = refusals(&rig, RefusalCause::MemoryExhausted);

@@ -207,6 +207,12 @@ impl DecisionLog for TestDecisionLog {
             .unwrap()
             .push((peer, cause, example.to_string()));
     }
+
+    fn shed(&self, peer: PeerAddress, checks: u64) {
+        for _ in 0..checks {
+            self.refuse(peer, RefusalCause::Overloaded, &"too many");
+        }
+    }
 }
 
 /// Counts itself until it is dropped.

@@ -45,7 +45,9 @@ pub(crate) async fn serve<L: DecisionLog>(
         slot,
         peer_id,
     } = connection;
-    let activity = Arc::new(ConnectionActivity::new(router.memory()));
+    let queued_calls = router.limits().queued_calls;
+    let activity = ConnectionActivity::new(router.memory()).with_queue(queued_calls);
+    let activity = Arc::new(activity);
     let context = ConnectionContext {
         peer: peer.ip().map_or(PeerAddress::Unix, PeerAddress::Ip),
         identity: PeerIdentity(peer_id),
@@ -81,7 +83,8 @@ async fn serve_http2<L: DecisionLog>(
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
     let (limits, activity) = (router.limits(), router.activity().clone());
-    let guard = TransportGuard::new(stream, &limits, router.clone(), activity.clone());
+    let guard = TransportGuard::new(stream, &limits, router.clone(), activity.clone())
+        .shed(router.sheddable());
     let calls = router.clone();
     let service = service_fn(move |request| {
         let (router, in_hand) = (calls.clone(), calls.activity().take_call());
@@ -103,7 +106,7 @@ async fn serve_http2<L: DecisionLog>(
         // No gRPC client reads the date of an answer.
         .auto_date_header(false);
     let connection = http.serve_connection(TokioIo::new(guard), service);
-    let mut connection = InlineCalls::new(connection, queue);
+    let mut connection = InlineCalls::new(connection, queue, activity.clone());
     let mut is_ending = false;
     loop {
         select! {

@@ -6,9 +6,12 @@
 //! that then waits gets a task. It does not know what a call is. The rules:
 //!
 //! - The answers of calls that arrived together are written together.
+//! - In one turn of the connection's task some calls are run, and the others wait for the next, so
+//!   that the connections of a thread take turns.
 //! - A call that waits delays no other one.
 //! - A call that panics ends alone, as it would in a task.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,22 +21,32 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
 
 use super::panic_isolation;
+use customs_net::ConnectionActivity;
+
+/// The most calls that are run in one turn.
+const CALLS_PER_TURN: usize = 64;
 
 /// A call that the transport has handed over.
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The calls of one connection that are to be run. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct CallQueue(Arc<Mutex<Vec<Call>>>);
+pub(crate) struct CallQueue(Arc<Mutex<VecDeque<Call>>>);
 
 impl CallQueue {
-    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+    fn calls(&self) -> MutexGuard<'_, VecDeque<Call>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all calls. `empty` takes their place, so that no memory is allocated for it.
-    fn take(&self, empty: &mut Vec<Call>) {
-        std::mem::swap(&mut *self.calls(), empty);
+    /// Moves all calls behind those that wait.
+    fn move_to(&self, waiting: &mut VecDeque<Call>) {
+        let calls = &mut *self.calls();
+        if waiting.is_empty() {
+            // No memory is allocated for it.
+            std::mem::swap(calls, waiting);
+        } else {
+            waiting.append(calls);
+        }
     }
 }
 
@@ -42,7 +55,7 @@ where
     C: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, call: C) {
-        self.calls().push(Box::pin(call));
+        self.calls().push_back(Box::pin(call));
     }
 }
 
@@ -50,18 +63,24 @@ where
 pub(crate) struct InlineCalls<C> {
     connection: Pin<Box<C>>,
     queue: CallQueue,
-    /// The calls that are being run; empty in between.
-    running: Vec<Call>,
+    /// The calls that wait for their turn.
+    waiting: VecDeque<Call>,
+    activity: Arc<ConnectionActivity>,
     wakes: Arc<Wakes>,
 }
 
 impl<C: Future> InlineCalls<C> {
-    /// Wraps a connection that hands its calls over to `queue`.
-    pub(crate) fn new(connection: C, queue: CallQueue) -> InlineCalls<C> {
+    /// Wraps a connection that hands its calls over to `queue`. `activity` knows how many wait.
+    pub(crate) fn new(
+        connection: C,
+        queue: CallQueue,
+        activity: Arc<ConnectionActivity>,
+    ) -> InlineCalls<C> {
         InlineCalls {
             connection: Box::pin(connection),
             queue,
-            running: Vec::new(),
+            waiting: VecDeque::new(),
+            activity,
             wakes: Arc::default(),
         }
     }
@@ -71,11 +90,11 @@ impl<C: Future> InlineCalls<C> {
         self.connection.as_mut()
     }
 
-    /// Polls each call that was handed over. Returns whether there was one.
-    fn run_calls(&mut self) -> bool {
-        self.queue.take(&mut self.running);
-        let is_any = !self.running.is_empty();
-        for mut call in self.running.drain(..) {
+    /// Polls up to `most` of the calls that were handed over, and returns how many.
+    fn run_calls(&mut self, most: usize) -> usize {
+        self.queue.move_to(&mut self.waiting);
+        let count = self.waiting.len().min(most);
+        for mut call in self.waiting.drain(..count) {
             // A call that waits is polled again at once, by its task, which it then wakes.
             let mut context = Context::from_waker(Waker::noop());
             // The panic was reported when it happened; dropping the call resets its stream.
@@ -83,7 +102,7 @@ impl<C: Future> InlineCalls<C> {
                 TokioExecutor::new().execute(call);
             }
         }
-        is_any
+        count
     }
 }
 
@@ -93,13 +112,21 @@ impl<C: Future> Future for InlineCalls<C> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
         let this = self.get_mut();
         let waker = Waker::from(this.wakes.clone());
+        let mut left = CALLS_PER_TURN;
         loop {
             this.wakes.begin(context.waker());
             let connection = this.connection.as_mut();
             let poll = connection.poll(&mut Context::from_waker(&waker));
             // Whatever calls wake the connection for, it does when it is polled again.
-            let ran_calls = this.run_calls();
-            if poll.is_ready() || !ran_calls {
+            // Those of a connection that is over have no other turn.
+            let most = if poll.is_ready() { usize::MAX } else { left };
+            let count = this.run_calls(most);
+            left = left.saturating_sub(count);
+            if poll.is_ready() || count == 0 {
+                this.activity.queue().settle(this.waiting.len());
+                if !this.waiting.is_empty() {
+                    this.wakes.wake_by_ref();
+                }
                 this.wakes.end();
                 return poll;
             }
@@ -111,6 +138,7 @@ impl<C> Drop for InlineCalls<C> {
     fn drop(&mut self) {
         // A call holds the queue that holds it.
         self.queue.calls().clear();
+        self.activity.queue().settle(0);
     }
 }
 

@@ -12,7 +12,9 @@ pub fn refusal_cause(refusal: ConnectionRefusal) -> RefusalCause {
         ConnectionRefusal::Tls => RefusalCause::Tls,
         ConnectionRefusal::Http1 => RefusalCause::Http1,
         ConnectionRefusal::OtherProtocol => RefusalCause::OtherProtocol,
-        ConnectionRefusal::TooManyResets => RefusalCause::ConnectionCut,
+        ConnectionRefusal::TooManyResets | ConnectionRefusal::HeadersMalformed => {
+            RefusalCause::ConnectionCut
+        }
         ConnectionRefusal::FrameFlood => RefusalCause::FrameFlood,
         ConnectionRefusal::HandshakeTimeout => RefusalCause::HandshakeTimeout,
         ConnectionRefusal::RequestTimeout => RefusalCause::RequestTimeout,

@@ -32,7 +32,7 @@ use super::service::{Checks, Deadline, DecisionLog, PeerIdentity, Pending, late}
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
 use customs_net::HeldBody;
 use customs_net::{CallInHand, ConnectionActivity, ConnectionLimits, MemoryPool};
-use customs_net::{ConnectionObserver, ConnectionRefusal, SlotHandle};
+use customs_net::{ConnectionObserver, ConnectionRefusal, ExpectedPath, SlotHandle};
 use customs_record::{PeerAddress, RefusalCause};
 
 /// The path of the only call that is routed here.
@@ -82,6 +82,8 @@ pub(crate) struct CheckRouter<L> {
     limits: ConnectionLimits,
     memory: MemoryPool,
     others: OtherCalls,
+    /// The calls that are refused while too many wait: the checks.
+    sheddable: Arc<ExpectedPath>,
     connection: ConnectionContext,
 }
 
@@ -112,6 +114,7 @@ impl<L> Clone for CheckRouter<L> {
             limits,
             memory,
             others,
+            sheddable,
             connection,
         } = self;
         CheckRouter {
@@ -120,6 +123,7 @@ impl<L> Clone for CheckRouter<L> {
             limits: *limits,
             memory: memory.clone(),
             others: others.clone(),
+            sheddable: sheddable.clone(),
             connection: connection.clone(),
         }
     }
@@ -134,6 +138,7 @@ impl<L: DecisionLog> CheckRouter<L> {
             limits,
             memory: MemoryPool::new(limits.body_memory),
             others: OtherCalls::default(),
+            sheddable: Arc::new(ExpectedPath::new(CHECK)),
             connection: ConnectionContext {
                 peer: PeerAddress::Other,
                 identity: PeerIdentity::default(),
@@ -164,6 +169,11 @@ impl<L: DecisionLog> CheckRouter<L> {
     /// Returns the memory that all connections share.
     pub(crate) fn memory(&self) -> MemoryPool {
         self.memory.clone()
+    }
+
+    /// Returns the calls that are refused while too many wait.
+    pub(crate) fn sheddable(&self) -> Arc<ExpectedPath> {
+        self.sheddable.clone()
     }
 
     /// Returns what the connection is doing.
@@ -424,6 +434,10 @@ impl<L: DecisionLog> CheckRouter<L> {
 impl<L: DecisionLog> ConnectionObserver for CheckRouter<L> {
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
         self.refuse(refusal_cause(refusal), example);
+    }
+
+    fn shed(&self, calls: u64) {
+        self.checks.shed(self.connection.peer, calls);
     }
 }
 

@@ -73,6 +73,8 @@ pub trait DecisionLog: Send + Sync + 'static {
     fn count_panic(&self);
     /// Counts a call that was refused before it was a check. `example` describes it in a few words.
     fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
+    /// Counts checks that were refused because too many were waiting.
+    fn shed(&self, peer: PeerAddress, checks: u64);
 }
 
 /// What happened to a record before its answer.
@@ -172,6 +174,11 @@ impl<L: DecisionLog> Checks<L> {
     /// Reports a call that was refused before it was a check.
     pub fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display) {
         self.log.refuse(peer, cause, example);
+    }
+
+    /// Reports checks that were refused because too many were waiting.
+    pub fn shed(&self, peer: PeerAddress, checks: u64) {
+        self.log.shed(peer, checks);
     }
 
     /// Decides a check in its own bytes. If that panics, the decision is a denial, whose record has

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use super::admission::ConnectionQueue;
 use super::memory::{ConnectionMemory, MemoryPool};
 
 /// What one connection is doing.
@@ -25,6 +26,7 @@ pub struct ConnectionActivity {
     has_whole_call: AtomicBool,
     turn: AtomicU32,
     memory: ConnectionMemory,
+    queue: ConnectionQueue,
 }
 
 /// The part of the activity that the guard counts.
@@ -70,6 +72,18 @@ impl ConnectionActivity {
             memory: ConnectionMemory::new(pool),
             ..ConnectionActivity::default()
         }
+    }
+
+    /// Returns the same activity for a connection whose calls wait for their turn on a thread where
+    /// `most` may wait; zero if there is no bound.
+    pub fn with_queue(self, most: u32) -> ConnectionActivity {
+        let queue = ConnectionQueue::new(most);
+        ConnectionActivity { queue, ..self }
+    }
+
+    /// Returns the calls that wait for their turn.
+    pub fn queue(&self) -> &ConnectionQueue {
+        &self.queue
     }
 
     /// Shows what the guard has counted.

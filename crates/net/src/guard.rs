@@ -9,51 +9,48 @@
 //! - hands over no more at once than is answered in a moment, and nothing while the client takes no
 //!   answers, so that the transport holds little,
 //! - counts what passes, for the [deadlines](super::deadlines),
-//! - reports the calls that the transport refuses by itself, which are visible nowhere else.
+//! - reports the calls that the transport refuses by itself, which are visible nowhere else,
+//! - refuses calls while too many wait ([`shedding`]), if it is asked to.
 //!
-//! It decides nothing about a call and stores none. Reports go to a [`ConnectionObserver`]. The
-//! rule: bytes pass unchanged and in order, except those of an authority. What the guard does not
-//! understand passes too, and the transport judges it.
+//! It decides nothing else about a call and stores none. Reports go to a [`ConnectionObserver`]. The
+//! rule: bytes pass unchanged and in order, except those of an authority and of a refused call. What
+//! the guard does not understand passes too, and the transport judges it.
 
 mod answers;
 mod authority;
 mod budgets;
+mod byte_stream;
+mod call_headers;
 mod frame;
 mod header_block;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the guard withholds no block yet")
-)]
 mod header_table;
 mod huffman;
 mod input;
 mod open_calls;
 mod protocol;
+mod shedding;
 
 use std::fmt::Display;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Instant;
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::{ConnectionActivity, WireActivity};
 use super::limits::ConnectionLimits;
-use answers::{Answer, Answers};
+use answers::Answers;
 use budgets::{ControlBudget, ReadShare, ResetBudget};
 use frame::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEAD, HEADERS, LONGEST, RST_STREAM,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, LONGEST, RST_STREAM,
+    SETTINGS,
 };
 use input::Input;
 use open_calls::OpenCalls;
 use protocol::PREFACE;
+use shedding::Shedding;
 
+pub use header_table::ExpectedPath;
 pub(crate) use protocol::identify_protocol;
-
-/// The code of a GOAWAY for a flood: ENHANCE_YOUR_CALM (RFC 9113, 7).
-const CALM: u32 = 11;
 
 /// Why a connection, or a call on it, is refused below gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +74,8 @@ pub enum ConnectionRefusal {
     RequestTimeout,
     /// The client took no answers for [`ConnectionLimits::request_timeout`]. Its connection ends.
     AnswersUnread,
+    /// The client's headers contradict HPACK. Its connection ends.
+    HeadersMalformed,
     /// The transport refuses a call by itself.
     StreamRefused,
 }
@@ -85,6 +84,9 @@ pub enum ConnectionRefusal {
 pub trait ConnectionObserver {
     /// Reports a refusal. `example` describes it in a few words.
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display);
+
+    /// Reports so many calls that were refused because too many wait.
+    fn shed(&self, calls: u64);
 }
 
 /// A connection's bytes on their way to the transport and back.
@@ -106,6 +108,9 @@ pub struct TransportGuard<IO, O> {
     /// The reader that waits until the client takes bytes.
     reader: Option<Waker>,
     answers: Answers,
+    concurrent_streams: u32,
+    header_list_size: u32,
+    shedding: Option<Shedding>,
 }
 
 /// The part of the input that comes next.
@@ -117,6 +122,10 @@ enum Phase {
     Head,
     /// The rest of a frame that is not inspected.
     Rest(usize),
+    /// The rest of frames that the transport does not see.
+    Dropped(usize),
+    /// Whole frames of headers, for which the transport gets others.
+    Replaced(usize),
     /// Input that is not understood.
     Blind,
     /// No input.
@@ -132,6 +141,7 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         activity: Arc<ConnectionActivity>,
     ) -> Self {
         TransportGuard {
+            share: ReadShare::new(activity.queue().is_bounded()),
             io,
             observer,
             activity,
@@ -142,14 +152,24 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
             open_calls: OpenCalls::new(limits.concurrent_streams),
             resets: ResetBudget::new(limits),
             control: ControlBudget::new(limits, Instant::now()),
-            share: ReadShare::default(),
             is_paused: false,
             reader: None,
             answers: Answers::default(),
+            concurrent_streams: limits.concurrent_streams,
+            header_list_size: limits.header_list_size,
+            shedding: None,
         }
     }
 
-    /// Inspects what was read, and releases what is understood, as far as the share allows.
+    /// Refuses calls of a path that may not wait for their turn.
+    pub fn shed(mut self, path: Arc<ExpectedPath>) -> Self {
+        let is_bounded = self.activity.queue().is_bounded();
+        self.shedding = is_bounded.then(|| Shedding::new(path, self.header_list_size));
+        self
+    }
+
+    /// Inspects what was read, and releases what is understood, as far as the share allows. Stops at
+    /// what must be dropped while bytes before it wait to pass.
     fn inspect(&mut self) -> Result<(), Cut> {
         self.is_paused = false;
         while !self.input.unseen().is_empty() {
@@ -163,6 +183,25 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
                     } else {
                         self.finish_frame();
                     }
+                }
+                Phase::Dropped(_) | Phase::Replaced(_) if !self.input.passing().is_empty() => {
+                    self.is_paused = true;
+                    return Ok(());
+                }
+                Phase::Dropped(left) => {
+                    let dropped = left.min(self.input.unseen().len());
+                    self.input.drop(dropped);
+                    self.share.count_dropped(dropped);
+                    if dropped < left {
+                        self.phase = Phase::Dropped(left - dropped);
+                    } else {
+                        self.finish_frame();
+                    }
+                }
+                Phase::Replaced(length) => {
+                    let rewritten = self.shedding.as_ref().map(Shedding::rewritten_headers);
+                    self.input.exchange(length, rewritten.unwrap_or_default());
+                    self.finish_frame();
                 }
                 Phase::Head => {
                     if self.share.is_over() {
@@ -193,7 +232,7 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
     fn publish(&mut self) {
         self.wire.is_unfinished = match self.phase {
             Phase::Head => self.is_in_block || !self.input.unseen().is_empty(),
-            Phase::Rest(_) => true,
+            Phase::Rest(_) | Phase::Dropped(_) | Phase::Replaced(_) => true,
             Phase::Preface(_) | Phase::Blind | Phase::Ended => false,
         };
         self.wire.open_calls = self.open_calls.count();
@@ -235,6 +274,16 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
         if frame.kind == HEADERS {
             return self.inspect_headers(frame);
         }
+        if let Some(shedding) = &mut self.shedding {
+            if shedding.is_of_refused(frame, self.open_calls.last()) {
+                self.count_dropped_frame(frame)?;
+                self.phase = Phase::Dropped(HEAD + frame.length);
+                return Ok(true);
+            }
+            if frame.kind == SETTINGS && !frame.has(ACK) {
+                shedding.settings();
+            }
+        }
         self.count_frame(frame)?;
         self.input.pass(HEAD);
         if frame.length == 0 {
@@ -262,6 +311,18 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
             CONTINUATION if frame.has(END_HEADERS) => self.is_in_block = false,
             _ => {}
         }
+        self.count_control_frame(frame)
+    }
+
+    /// Takes a frame of a call that was refused here from its budget.
+    fn count_dropped_frame(&mut self, frame: Frame) -> Result<(), Cut> {
+        if frame.kind == DATA && frame.length > 0 {
+            return Ok(());
+        }
+        self.count_control_frame(frame)
+    }
+
+    fn count_control_frame(&mut self, frame: Frame) -> Result<(), Cut> {
         if self.control.take(Instant::now) {
             return Ok(());
         }
@@ -271,39 +332,6 @@ impl<IO, O: ConnectionObserver> TransportGuard<IO, O> {
             "the client sent more than {most} frames a second that carry no call, the last one of type {kind}"
         );
         Err(Cut::flood(ConnectionRefusal::FrameFlood, example))
-    }
-
-    /// Inspects the headers of a call, once their frame is whole.
-    fn inspect_headers(&mut self, frame: Frame) -> Result<bool, Cut> {
-        let Some(whole) = self.input.unseen().get(..HEAD + frame.length) else {
-            return Ok(false);
-        };
-        let mending = frame.block(whole).and_then(|block| {
-            let mending = authority::mend(whole.get(block.clone())?)?;
-            Some((
-                block.start + mending.place.start..block.start + mending.place.end,
-                mending.text,
-            ))
-        });
-        match mending {
-            Some((place, text)) => {
-                let length = frame.length - (place.len() - text.len());
-                self.input.replace(place, &text);
-                self.input.set_length(length);
-                self.input.pass(HEAD + length);
-            }
-            None => self.input.pass(HEAD + frame.length),
-        }
-        self.is_in_block = !frame.has(END_HEADERS);
-        if self.open_calls.begin(frame.stream) {
-            self.wire.begun_calls = self.wire.begun_calls.wrapping_add(1);
-            self.share.count_call();
-            self.control.earn();
-        } else {
-            self.count_frame(frame)?;
-        }
-        self.finish_frame();
-        Ok(true)
     }
 }
 
@@ -322,175 +350,6 @@ impl Cut {
             example,
             kind,
         }
-    }
-}
-
-impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
-    /// Reports why the connection ends, and tells the client if that takes no time.
-    fn end(&mut self, cut: Cut, context: &mut Context<'_>) -> io::Error {
-        let Cut {
-            refusal,
-            example,
-            kind,
-        } = cut;
-        self.observer.refused(refusal, &example);
-        if kind == io::ErrorKind::ConnectionAborted
-            && self.answers.are_whole()
-            && !self.wire.is_blocked
-        {
-            let [a, b, c, d] = self.open_calls.last().to_be_bytes();
-            let [e, f, g, h] = CALM.to_be_bytes();
-            let goaway = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h];
-            // A client that takes no bytes now is not waited for.
-            if let Poll::Ready(Ok(_)) = Pin::new(&mut self.io).poll_write(context, &goaway) {
-                let _ = Pin::new(&mut self.io).poll_flush(context);
-            }
-        }
-        io::Error::new(kind, example)
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin, O: ConnectionObserver> AsyncRead
-    for TransportGuard<IO, O>
-{
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let guard = &mut *self;
-        let read = guard.read(context, out);
-        guard.publish();
-        read
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
-    fn read(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.wire.is_blocked {
-            // More calls would only add to the answers that wait for the client.
-            self.reader = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        self.share.begin(self.activity.turn());
-        loop {
-            let passing = self.input.passing();
-            if !passing.is_empty() {
-                let taken = passing.len().min(out.remaining());
-                out.put_slice(passing.get(..taken).unwrap_or_default());
-                self.input.taken(taken);
-                self.share.count_bytes(taken);
-                return Poll::Ready(Ok(()));
-            }
-            if self.phase == Phase::Ended {
-                return Poll::Ready(Ok(()));
-            }
-            if self.share.is_over() {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if !self.is_paused {
-                match self.input.read(&mut self.io, context)? {
-                    Poll::Ready(0) => self.finish_input(),
-                    Poll::Ready(_) => {}
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            if let Err(cut) = self.inspect() {
-                return Poll::Ready(Err(self.end(cut, context)));
-            }
-        }
-    }
-
-    fn finish_input(&mut self) {
-        if matches!(self.phase, Phase::Preface(1..)) {
-            let example = "a connection that ended within the preface of HTTP/2";
-            self.observer
-                .refused(ConnectionRefusal::OtherProtocol, &example);
-        }
-        // What is left is the beginning of a frame that will never be whole.
-        self.phase = Phase::Ended;
-    }
-}
-
-impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
-    /// Notes whether the client takes bytes, and lets the reader continue once it has taken all that
-    /// there is: one that takes a little would else be given more and more.
-    fn set_blocked(&mut self, is_blocked: bool) {
-        if self.wire.is_blocked == is_blocked {
-            return;
-        }
-        self.wire.is_blocked = is_blocked;
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    fn look_at_answers(&mut self, bytes: &[u8]) {
-        let (open_calls, wire, observer) = (&mut self.open_calls, &mut self.wire, &self.observer);
-        self.answers.look(bytes, |answer| {
-            wire.answer_frames = wire.answer_frames.wrapping_add(1);
-            match answer {
-                Answer::Part => {}
-                Answer::Ended(stream) => open_calls.end(stream),
-                Answer::Reset(stream, code) => {
-                    open_calls.end(stream);
-                    if let Some(name) = refusing(code) {
-                        let example = format_args!("a call that HTTP/2 refused with {name}");
-                        observer.refused(ConnectionRefusal::StreamRefused, &example);
-                    }
-                }
-            }
-        });
-    }
-}
-
-impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> AsyncWrite for TransportGuard<IO, O> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let guard = &mut *self;
-        let written = Pin::new(&mut guard.io).poll_write(context, bytes);
-        match written {
-            Poll::Ready(Ok(count)) => {
-                guard.look_at_answers(bytes.get(..count).unwrap_or_default());
-            }
-            Poll::Ready(Err(_)) => guard.set_blocked(false),
-            Poll::Pending => guard.set_blocked(true),
-        }
-        guard.publish();
-        written
-    }
-
-    // Not vectored, so that the transport gathers frames up to a kilobyte into one write. To a
-    // vectored stream it writes every frame from 256 bytes on separately, and a write costs as much
-    // as deciding.
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let guard = &mut *self;
-        let flushed = Pin::new(&mut guard.io).poll_flush(context);
-        guard.set_blocked(flushed.is_pending());
-        guard.publish();
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
-/// Returns the name of an error with which the transport refuses a call, and nothing for those with
-/// which an answered call ends early.
-fn refusing(code: u32) -> Option<&'static str> {
-    match code {
-        1 => Some("PROTOCOL_ERROR"),
-        3 => Some("FLOW_CONTROL_ERROR"),
-        6 => Some("FRAME_SIZE_ERROR"),
-        7 => Some("REFUSED_STREAM"),
-        11 => Some("ENHANCE_YOUR_CALM"),
-        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@
 )]
 
 mod activity;
+mod admission;
 mod connection_slots;
 mod deadlines;
 mod descriptors;
@@ -38,10 +39,11 @@ mod workers;
 mod write_timeout;
 
 pub use activity::{CallInHand, ConnectionActivity, MessageMemory};
+pub use admission::ConnectionQueue;
 pub use connection_slots::{ConnectionSlots, SlotHandle, SlotLimits};
 pub use deadlines::{ConnectionDeadlines, ConnectionExpiry};
 pub use descriptors::DescriptorLimit;
-pub use guard::{ConnectionObserver, ConnectionRefusal, TransportGuard};
+pub use guard::{ConnectionObserver, ConnectionRefusal, ExpectedPath, TransportGuard};
 pub use held_body::HeldBody;
 pub use limits::ConnectionLimits;
 pub use listen::{Accepted, Address, BindError, Listener, ParseAddressError, Reserved, SocketFile};

@@ -17,6 +17,9 @@ pub struct ConnectionLimits {
     /// How many frames per second its client may send that carry no call: pings, settings, window
     /// updates. A client of many calls may send more, because each call adds to it.
     pub control_frames: u32,
+    /// How many calls may wait for their turn on the thread that serves the connection before
+    /// others are refused; zero if none are.
+    pub queued_calls: u32,
     /// The largest message, in bytes.
     pub message_size: usize,
     /// The memory for calls and messages on all connections, in bytes, beyond what is guaranteed to
@@ -47,6 +50,7 @@ impl ConnectionLimits {
         concurrent_streams: 1024,
         pending_resets: 4096,
         control_frames: 200,
+        queued_calls: 1024,
         message_size: 4 << 20,
         body_memory: MemoryPool::DEFAULT_LIMIT,
         header_list_size: 16 << 10,

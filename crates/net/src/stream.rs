@@ -3,7 +3,7 @@
 //! It frames nothing and knows no protocol. The rule: a stream belongs to the runtime of the thread
 //! that made it, so it is made where it is served ([`Accepted::into_stream`]).
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -120,6 +120,18 @@ impl AsyncWrite for ServerStream {
             ServerStream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             ServerStream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
             ServerStream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            ServerStream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            ServerStream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            ServerStream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 

@@ -70,7 +70,7 @@ impl PortRefusals {
             peer,
             example,
         };
-        self.metrics.observe_refusal(cause);
+        self.metrics.observe_refusals(cause, 1);
         let address = peer.ip().map_or(PeerAddress::Unix, PeerAddress::Ip);
         self.refusals.add(address, cause, &example, now());
     }

@@ -235,4 +235,7 @@ impl ConnectionObserver for TailObserver {
         self.refusals
             .refuse(&self.peer, refusal_cause(refusal), example);
     }
+
+    /// Subscriptions wait in no queue, so none is refused for it.
+    fn shed(&self, _calls: u64) {}
 }

@@ -298,7 +298,7 @@ fn refusals_are_counted_by_cause_from_the_start() {
                 cause.as_str()
             )],
         );
-        metrics.observe_refusal(cause);
+        metrics.observe_refusals(cause, 1);
         assert_has(
             &metrics,
             &[&format!(

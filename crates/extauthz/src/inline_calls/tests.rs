@@ -56,7 +56,7 @@ async fn calls_that_arrive_together_are_answered_before_the_connection_is_polled
         vec![answered(&story)],
     ];
     let connection = connection(&queue, &story, batches);
-    timeout(BOUND, InlineCalls::new(connection, queue))
+    timeout(BOUND, InlineCalls::new(connection, queue, Arc::default()))
         .await
         .unwrap();
     assert_eq!(
@@ -79,7 +79,7 @@ async fn a_call_that_waits_delays_no_other_one_and_goes_on_later() {
         })
     };
     let connection = connection(&queue, &story, vec![vec![slow, answered(&story)]]);
-    timeout(BOUND, InlineCalls::new(connection, queue))
+    timeout(BOUND, InlineCalls::new(connection, queue, Arc::default()))
         .await
         .unwrap();
     go.send(()).unwrap();
@@ -102,7 +102,7 @@ async fn a_call_that_panics_ends_alone() {
     });
     let batch = vec![panics(), answered(&story), waits_and_panics, panics()];
     let connection = connection(&queue, &story, vec![batch, vec![answered(&story)]]);
-    timeout(BOUND, InlineCalls::new(connection, queue))
+    timeout(BOUND, InlineCalls::new(connection, queue, Arc::default()))
         .await
         .unwrap();
     let told = story.lock().unwrap();
@@ -126,7 +126,7 @@ async fn a_call_whose_panic_panics_again_ends_alone() {
     let (queue, story) = (CallQueue::default(), Story::default());
     let panics = call(async { std::panic::panic_any(Bomb) });
     let connection = connection(&queue, &story, vec![vec![panics, answered(&story)]]);
-    timeout(BOUND, InlineCalls::new(connection, queue))
+    timeout(BOUND, InlineCalls::new(connection, queue, Arc::default()))
         .await
         .unwrap();
     assert_eq!(*story.lock().unwrap(), ["polled", "answered", "polled"]);
@@ -142,7 +142,9 @@ async fn calls_of_a_connection_that_ends_are_run() {
             Poll::Ready(())
         })
     };
-    timeout(BOUND, InlineCalls::new(last, queue)).await.unwrap();
+    timeout(BOUND, InlineCalls::new(last, queue, Arc::default()))
+        .await
+        .unwrap();
     assert_eq!(*story.lock().unwrap(), ["answered"]);
 }
 
@@ -168,7 +170,7 @@ fn wakes(connection: impl FnMut(&Waker, &CallQueue) -> bool + Send) -> (usize, u
             false => Poll::Pending,
         }
     });
-    let mut calls = InlineCalls::new(connection, queue.clone());
+    let mut calls = InlineCalls::new(connection, queue.clone(), Arc::default());
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let poll = Pin::new(&mut calls).poll(&mut Context::from_waker(&waker));
@@ -215,6 +217,22 @@ fn a_call_that_was_not_run_is_dropped_with_its_connection() {
         let _holds = holds;
         pending::<()>().await;
     });
-    drop(InlineCalls::new(pending::<()>(), queue));
+    drop(InlineCalls::new(pending::<()>(), queue, Arc::default()));
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
+fn a_turn_runs_some_calls_and_the_next_comes_by_itself() {
+    let (queue, story) = (CallQueue::default(), Story::default());
+    (0..2 * CALLS_PER_TURN + 10).for_each(|_| queue.execute(answered(&story)));
+    let mut calls = InlineCalls::new(pending::<()>(), queue, Arc::default());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    for (turn, wakes) in [(1, 1), (2, 2), (3, 2)] {
+        let poll = Pin::new(&mut calls).poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        let expected = (turn * CALLS_PER_TURN).min(2 * CALLS_PER_TURN + 10);
+        assert_eq!(story.lock().unwrap().len(), expected, "{turn}");
+        assert_eq!(woken.0.load(SeqCst), wakes, "{turn}");
+    }
 }

@@ -1,19 +1,25 @@
-//! The frames that the transport writes, read to find the calls that they end and the calls that
-//! the transport refuses by itself.
+//! The frames that the transport writes, read to find the calls that they end, the calls that the
+//! transport refuses by itself, and what another frame between them has to know.
 //!
 //! Bytes may arrive in any pieces. None of them is changed.
 
-use super::frame::{CONTINUATION, DATA, END_STREAM, Frame, HEAD, HEADERS, RST_STREAM};
+use super::frame::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, RST_STREAM, SETTINGS,
+};
 
-/// What a frame of the transport says about a call.
+/// What a frame of the transport says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// A part of its answer is written.
+    /// Headers of a call's answer are written, and are its last if it ends with them.
+    Headers { ended: Option<u32> },
+    /// A part of a call's answer is written.
     Part,
-    /// Its answer is written to the end.
+    /// A call's answer is written to the end.
     Ended(u32),
-    /// It is reset with this code.
+    /// A call is reset with this code.
     Reset(u32, u32),
+    /// The client's settings are acknowledged.
+    Acknowledged,
 }
 
 /// Reads the frames that the transport writes.
@@ -26,12 +32,14 @@ pub(super) struct Answers {
     left: usize,
     /// What is known once the frame is whole.
     answer: Option<Answer>,
+    /// More frames of the same headers follow.
+    is_within_headers: bool,
 }
 
 impl Answers {
     /// Returns whether everything so far was whole frames, so that another frame may follow.
     pub(super) fn are_whole(&self) -> bool {
-        self.seen == 0 && self.left == 0
+        self.seen == 0 && self.left == 0 && !self.is_within_headers
     }
 
     pub(super) fn look(&mut self, mut bytes: &[u8], mut found: impl FnMut(Answer)) {
@@ -57,6 +65,9 @@ impl Answers {
                 if let Some(frame) = Frame::of(&self.head) {
                     self.left = frame.length;
                     self.answer = Answer::of(frame);
+                    if matches!(frame.kind, HEADERS | CONTINUATION) {
+                        self.is_within_headers = !frame.has(END_HEADERS);
+                    }
                 }
                 self.seen = 0;
             }
@@ -73,8 +84,12 @@ impl Answer {
     fn of(frame: Frame) -> Option<Answer> {
         match frame.kind {
             RST_STREAM => Some(Answer::Reset(frame.stream, 0)),
-            DATA | HEADERS if frame.has(END_STREAM) => Some(Answer::Ended(frame.stream)),
-            DATA | HEADERS | CONTINUATION => Some(Answer::Part),
+            HEADERS => Some(Answer::Headers {
+                ended: frame.has(END_STREAM).then_some(frame.stream),
+            }),
+            DATA if frame.has(END_STREAM) => Some(Answer::Ended(frame.stream)),
+            DATA | CONTINUATION => Some(Answer::Part),
+            SETTINGS if frame.has(ACK) => Some(Answer::Acknowledged),
             _ => None,
         }
     }

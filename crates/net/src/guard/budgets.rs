@@ -123,11 +123,17 @@ impl ControlBudget {
 ///
 /// The transport reads as long as there is input, and only then lets calls be answered and answers
 /// be written. After a share, the guard makes it do so: else a client could have it hold megabytes.
+///
+/// If calls may wait for their turn, all of them are read, so that those that may not wait are
+/// refused at once; the queue bounds how many are handed over.
 #[derive(Debug, Default)]
 pub(super) struct ReadShare {
     turn: u32,
     bytes: usize,
     calls: u32,
+    dropped: usize,
+    /// Calls may wait for their turn, and are bounded there.
+    is_queued: bool,
 }
 
 impl ReadShare {
@@ -135,17 +141,31 @@ impl ReadShare {
     const BYTES: usize = 64 << 10;
     /// The most calls of a share.
     pub(super) const CALLS: u32 = 64;
+    /// The most bytes of a share if calls may wait: twice what the transport lets a client send of
+    /// messages, for their headers.
+    const QUEUED_BYTES: usize = 512 << 10;
+    /// The most bytes that are dropped in a turn, so that refusals do not delay other connections.
+    const DROPPED_BYTES: usize = 1 << 20;
+
+    /// Starts the first share. If calls may wait for their turn, `is_queued` is true.
+    pub(super) fn new(is_queued: bool) -> ReadShare {
+        ReadShare {
+            is_queued,
+            ..ReadShare::default()
+        }
+    }
 
     /// Starts a new share if this is another turn.
     pub(super) fn begin(&mut self, turn: u32) {
         if turn != self.turn {
             *self = ReadShare {
                 turn,
-                ..ReadShare::default()
+                ..ReadShare::new(self.is_queued)
             };
         }
     }
 
+    /// Counts a call that is not bounded by a queue.
     pub(super) fn count_call(&mut self) {
         self.calls += 1;
     }
@@ -154,8 +174,17 @@ impl ReadShare {
         self.bytes += count;
     }
 
+    pub(super) fn count_dropped(&mut self, count: usize) {
+        self.dropped += count;
+    }
+
     pub(super) fn is_over(&self) -> bool {
-        self.bytes >= Self::BYTES || self.calls >= Self::CALLS
+        let bytes = if self.is_queued {
+            Self::QUEUED_BYTES
+        } else {
+            Self::BYTES
+        };
+        self.bytes >= bytes || self.calls >= Self::CALLS || self.dropped >= Self::DROPPED_BYTES
     }
 }
 
@@ -264,6 +293,18 @@ mod tests {
             assert!(!share.is_over());
             share.count_call();
         });
+        assert!(share.is_over());
+    }
+    #[test]
+    fn a_share_is_larger_if_calls_wait_elsewhere() {
+        let mut share = ReadShare::new(true);
+        share.count_bytes(ReadShare::QUEUED_BYTES - 1);
+        share.count_dropped(ReadShare::DROPPED_BYTES - 1);
+        assert!(!share.is_over());
+        share.count_dropped(1);
+        assert!(share.is_over());
+        share.begin(1);
+        share.count_bytes(ReadShare::QUEUED_BYTES);
         assert!(share.is_over());
     }
 }

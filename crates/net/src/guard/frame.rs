@@ -13,9 +13,14 @@ pub(super) const LONGEST: usize = 16 << 10;
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const GOAWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_STREAM: u8 = 0x1;
+/// Of SETTINGS; of other frames the same bit is [`END_STREAM`].
+pub(super) const ACK: u8 = 0x1;
 pub(super) const END_HEADERS: u8 = 0x4;
 pub(super) const PADDED: u8 = 0x8;
 pub(super) const PRIORITY: u8 = 0x20;
@@ -51,11 +56,11 @@ impl Frame {
             HEADERS => "HEADERS",
             2 => "PRIORITY",
             RST_STREAM => "RST_STREAM",
-            4 => "SETTINGS",
-            5 => "PUSH_PROMISE",
+            SETTINGS => "SETTINGS",
+            PUSH_PROMISE => "PUSH_PROMISE",
             6 => "PING",
             GOAWAY => "GOAWAY",
-            8 => "WINDOW_UPDATE",
+            WINDOW_UPDATE => "WINDOW_UPDATE",
             CONTINUATION => "CONTINUATION",
             _ => "unknown",
         }
@@ -63,6 +68,14 @@ impl Frame {
 
     pub(super) fn has(self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Returns whether the priority of a call depends on the call itself, in a whole frame of headers.
+    pub(super) fn depends_on_itself(self, whole: &[u8]) -> bool {
+        let start = HEAD + usize::from(self.has(PADDED));
+        let parent = whole.get(start..).and_then(|rest| rest.first_chunk());
+        self.has(PRIORITY)
+            && parent.is_some_and(|parent| u32::from_be_bytes(*parent) & 0x7fff_ffff == self.stream)
     }
 
     /// Returns the position of the block of headers in a whole frame: after optional fields and

@@ -65,13 +65,14 @@ pub(super) struct HeaderTable {
 
 /// The path of the calls to recognize.
 #[derive(Debug)]
-pub(super) struct ExpectedPath {
+pub struct ExpectedPath {
     name: KnownText,
     path: KnownText,
 }
 
 impl ExpectedPath {
-    pub(super) fn new(path: &str) -> ExpectedPath {
+    /// Prepares to recognize a path.
+    pub fn new(path: &str) -> ExpectedPath {
         ExpectedPath {
             name: KnownText::new(b":path"),
             path: KnownText::new(path.as_bytes()),

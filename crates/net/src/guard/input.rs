@@ -25,6 +25,9 @@ pub(super) struct Input {
     buffer: Box<[u8]>,
     passing: Range<usize>,
     end: usize,
+    /// Bytes that pass before those of the buffer, and how many of them have passed.
+    exchanged: Vec<u8>,
+    exchanged_taken: usize,
 }
 
 impl Input {
@@ -33,6 +36,8 @@ impl Input {
             buffer: Box::default(),
             passing: 0..0,
             end: 0,
+            exchanged: Vec::new(),
+            exchanged_taken: 0,
         }
     }
 
@@ -64,6 +69,11 @@ impl Input {
     }
 
     pub(super) fn passing(&self) -> &[u8] {
+        if let Some(rest) = self.exchanged.get(self.exchanged_taken..)
+            && !rest.is_empty()
+        {
+            return rest;
+        }
         self.buffer.get(self.passing.clone()).unwrap_or_default()
     }
 
@@ -78,8 +88,27 @@ impl Input {
         self.passing.end = (self.passing.end + count).min(self.end);
     }
 
+    /// Removes `count` bytes that were not inspected. No bytes may be waiting to pass.
+    pub(super) fn drop(&mut self, count: usize) {
+        self.pass(count);
+        self.passing.start = self.passing.end;
+    }
+
+    /// Lets other bytes pass instead of the next `count` that were not inspected. No bytes may be
+    /// waiting to pass.
+    pub(super) fn exchange(&mut self, count: usize, others: &[u8]) {
+        self.drop(count);
+        self.exchanged.clear();
+        self.exchanged.extend_from_slice(others);
+        self.exchanged_taken = 0;
+    }
+
     /// Removes `count` bytes that have passed.
     pub(super) fn taken(&mut self, count: usize) {
+        if self.exchanged_taken < self.exchanged.len() {
+            self.exchanged_taken += count;
+            return;
+        }
         self.passing.start = (self.passing.start + count).min(self.passing.end);
     }
 

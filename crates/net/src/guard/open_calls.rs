@@ -30,7 +30,7 @@ impl OpenCalls {
 
     /// Adds a call. Returns false if its headers belong to an earlier call.
     pub(super) fn begin(&mut self, stream: u32) -> bool {
-        if stream <= self.last {
+        if !self.begins(stream) {
             return false;
         }
         self.last = stream;
@@ -38,6 +38,16 @@ impl OpenCalls {
             self.streams.push_back(stream);
         }
         true
+    }
+
+    /// Returns whether headers on a stream begin a call.
+    pub(super) fn begins(&self, stream: u32) -> bool {
+        stream > self.last
+    }
+
+    /// Notes a call that is over as soon as it begins.
+    pub(super) fn skip(&mut self, stream: u32) {
+        self.last = self.last.max(stream);
     }
 
     /// Removes a call, if it is open. The calls of a client that waits for its answers end about in
@@ -84,6 +94,17 @@ mod tests {
             assert!(!open.begin(stream), "{stream}");
         }
         assert_eq!(open.count(), 1);
+    }
+
+    #[test]
+    fn a_call_that_is_over_at_once_is_not_counted() {
+        let mut open = OpenCalls::new(10);
+        assert!(open.begin(1));
+        assert!(open.begins(3));
+        open.skip(3);
+        assert!(!open.begins(3));
+        assert!(open.begin(5));
+        assert_eq!((open.count(), open.last()), (2, 5));
     }
 
     #[test]

@@ -4,11 +4,15 @@
 mod flow;
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll};
 
 use proptest::prelude::*;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::{PADDED, PRIORITY};
+use super::answers::Answer;
+use super::frame::{GOAWAY, PADDED, PRIORITY};
 use super::input::READ_BUFFER;
 use super::*;
 
@@ -19,6 +23,10 @@ struct RecordedRefusals(Mutex<Vec<(ConnectionRefusal, String)>>);
 impl ConnectionObserver for RecordedRefusals {
     fn refused(&self, refusal: ConnectionRefusal, example: &dyn Display) {
         self.0.lock().unwrap().push((refusal, example.to_string()));
+    }
+
+    fn shed(&self, calls: u64) {
+        panic!("no queue bounds the {calls} calls");
     }
 }
 
@@ -318,8 +326,9 @@ fn answers_are_found_however_they_are_cut() {
     ]
     .concat();
     let expected = [
+        Answer::Acknowledged,
         Answer::Reset(1, 1),
-        Answer::Part,
+        Answer::Headers { ended: None },
         Answer::Ended(1),
         Answer::Ended(1),
         Answer::Reset(1, 7),

@@ -79,11 +79,13 @@ pub enum RefusalCause {
     MessageMalformed,
     /// The caller gave up, or its deadline passed, before the message was complete.
     Abandoned,
+    /// Too many checks were waiting for their turn.
+    Overloaded,
 }
 
 impl RefusalCause {
     /// Every cause, in the order of the documents.
-    pub const ALL: [RefusalCause; 34] = [
+    pub const ALL: [RefusalCause; 35] = [
         RefusalCause::TooManyConnections,
         RefusalCause::TooManyConnectionsOfPeer,
         RefusalCause::ConnectionGaveWay,
@@ -118,6 +120,7 @@ impl RefusalCause {
         RefusalCause::MessageUnfinished,
         RefusalCause::MessageMalformed,
         RefusalCause::Abandoned,
+        RefusalCause::Overloaded,
     ];
 
     /// Returns the word in records, metrics and the log.
@@ -157,6 +160,7 @@ impl RefusalCause {
             RefusalCause::MessageUnfinished => "message_unfinished",
             RefusalCause::MessageMalformed => "message_malformed",
             RefusalCause::Abandoned => "abandoned",
+            RefusalCause::Overloaded => "overloaded",
         }
     }
 
@@ -260,6 +264,9 @@ impl RefusalCause {
             }
             RefusalCause::Abandoned => {
                 "the caller stopped waiting for the answer: the proxy's timeout is too short, or this server was held up (processor limits)"
+            }
+            RefusalCause::Overloaded => {
+                "more checks arrive than this server can answer; add replicas or processors, or find out who floods it"
             }
         }
     }
