@@ -46,6 +46,7 @@ pub(crate) enum Part {
     Cpu,
     Latency,
     Light,
+    Overload,
     Reload,
     Envoy,
     Memory,

@@ -20,6 +20,7 @@ mod load;
 mod machine;
 mod memory;
 mod output;
+mod overload;
 mod policies;
 mod reload;
 mod server;
@@ -74,6 +75,7 @@ fn run(part: Part, session: &mut Session) -> Result<Findings> {
         Part::Cpu => cpu::measure(session),
         Part::Latency => latency::measure(session),
         Part::Light => light::measure(session),
+        Part::Overload => overload::measure(session),
         Part::Reload => reload::measure(session),
         Part::Envoy => gateway::measure(session),
         Part::Memory => memory::measure(session),

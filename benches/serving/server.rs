@@ -14,7 +14,7 @@ use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use prost::Message;
 
 use crate::floor::{Kind, Layout};
-use crate::session::Session;
+use crate::session::{self, Session};
 use customs_test_support::bench_report::proc::{CpuTime, Memory, Waits};
 use customs_test_support::process::Process;
 
@@ -130,13 +130,10 @@ impl Server {
 }
 
 async fn ask(port: u16) -> Result<CheckResponse> {
-    let check = std::fs::read(crate::session::framed_check())?;
-    let (_prefix, message) = check
-        .split_first_chunk::<5>()
-        .context("the captured check is too short")?;
+    let message = session::check_message()?;
     let mut client = AuthorizationClient::connect(format!("http://127.0.0.1:{port}")).await?;
     Ok(client
-        .check(CheckRequest::decode(message)?)
+        .check(CheckRequest::decode(message.as_slice())?)
         .await?
         .into_inner())
 }

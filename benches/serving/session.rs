@@ -112,6 +112,15 @@ pub(crate) fn framed_check() -> PathBuf {
     repository().join("tests/captures/check_request.grpc")
 }
 
+/// Returns that check's message, without the five bytes.
+pub(crate) fn check_message() -> Result<Vec<u8>> {
+    let framed = std::fs::read(framed_check())?;
+    let (_prefix, message) = framed
+        .split_first_chunk::<5>()
+        .context("the captured check is too short")?;
+    Ok(message.to_vec())
+}
+
 /// Returns the order in which `count` subjects are measured in a round: it starts from another one
 /// each time, and from the first in round one, which is the first that counts.
 pub(crate) fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
