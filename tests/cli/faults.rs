@@ -256,6 +256,10 @@ fn a_policy_that_does_not_load_denies_everything_until_it_is_repaired() {
             &[&fault.head(), fault.says],
         );
     }
+    println!(
+        "{} faults of a file: each denies until it is repaired",
+        FAULTS.len()
+    );
 }
 
 #[test]

@@ -70,7 +70,6 @@ fn belongs(asked: &Answered, revisions: &[String; 2]) {
 }
 
 #[test]
-#[allow(clippy::print_stdout)]
 fn a_thousand_reloads_under_load_give_no_answer_of_neither_set() {
     let plan = Plan::new().flags("--reload-settle 5ms --audit file:out/audit.jsonl");
     let mut server = plan

@@ -80,7 +80,7 @@ impl Mesh {
         }
     }
 
-    /// Returns the configuration of a client that has no session yet.
+    /// Returns the configuration of a client that presents this pair.
     fn client(&self, presents: &PemPair) -> Arc<ClientConfig> {
         let client = TlsClient::trusting(&self.authority);
         client.presenting(presents).config()
@@ -88,7 +88,7 @@ impl Mesh {
 }
 
 /// Asks one check after the other, and compares each answer. The server asks each connection to go
-/// after a while; then half of the clients resume their session, and the others forget it.
+/// after a while; the next one begins with a handshake.
 fn ask(
     port: u16,
     mesh: &Mesh,
@@ -97,7 +97,7 @@ fn ask(
     counts: &Counts,
     stop: &AtomicBool,
 ) {
-    let mut tls = mesh.client(&mesh.gateway);
+    let tls = mesh.client(&mesh.gateway);
     let mut kept: Option<Connection> = None;
     let mut number = client;
     while !stop.load(Relaxed) {
@@ -105,12 +105,7 @@ fn ask(
         let (check, class) = expected.check(number);
         let answered = match kept.take() {
             Some(connection) => Ok(connection),
-            None => {
-                if client.is_multiple_of(2) {
-                    tls = mesh.client(&mesh.gateway);
-                }
-                Connection::open_over(port, Some(&tls))
-            }
+            None => Connection::open_over(port, Some(&tls)),
         }
         .and_then(|mut connection| {
             let answer = connection.check(&check)?;

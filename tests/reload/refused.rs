@@ -164,4 +164,5 @@ async fn a_bad_change_keeps_the_last_good_set_until_repaired() {
         site.denies(3, harm).await;
         site.stop().await;
     }
+    println!("{} kinds of harm: no answer changed", HARMS.len());
 }
