@@ -1,6 +1,6 @@
 //! Tests that the code that docs/ARCHITECTURE.md names exists: its paths, the functions and types
-//! that it places in a file, and the tests of its invariants. It does not check whether a sentence
-//! is true.
+//! that it places in a file, and the tests of its invariants; and that docs/RELIABILITY.md names
+//! tests and commands that exist. It does not check whether a sentence is true.
 
 use std::fs;
 
@@ -134,13 +134,80 @@ fn the_tests_of_the_invariants_exist() {
     }
 }
 
+/// Returns the word of a command after another word, such as `soak` after `make`.
+fn after<'c>(command: &'c str, word: &str) -> Option<&'c str> {
+    let mut words = command.split(' ').skip_while(|one| *one != word);
+    words.nth(1)
+}
+
 #[test]
-fn the_prose_of_the_page_wraps() {
-    let page = read("docs/ARCHITECTURE.md");
-    for line in page.lines().filter(|line| !line.starts_with('|')) {
+fn the_reliability_page_names_tests_and_commands_that_exist() {
+    let page = read("docs/RELIABILITY.md");
+    let makefile = read("Makefile");
+    let mut tests = Vec::new();
+    for folder in ["tests", "crates/test-support/src"] {
+        rust_files(&root().join(folder), &mut tests);
+    }
+    let code: String = tests.iter().map(read).collect();
+    let (mut paths, mut commands) = (0, 0);
+    for line in page.split("\n\n").flat_map(paragraphs) {
+        for (text, _) in quoted(&line) {
+            let place = format!("docs/RELIABILITY.md names {text}: {line}");
+            if is_path(text) {
+                assert!(root().join(text).exists(), "{place}");
+                paths += 1;
+            }
+            if let Some(target) = after(text, "make") {
+                assert!(makefile.contains(&format!("\n{target}:")), "{place}");
+                commands += 1;
+            }
+            if let Some(test) = after(text, "--test") {
+                let folder = root().join("tests").join(test);
+                assert!(folder.join("main.rs").exists(), "{place}");
+                commands += 1;
+            }
+            let variables = text.split(' ').filter_map(|word| word.split_once('='));
+            for (name, _) in variables.filter(|(name, _)| name.starts_with("CUSTOMS_")) {
+                assert!(code.contains(&format!("\"{name}\"")), "{place}");
+            }
+        }
+    }
+    assert!(
+        paths > 25 && commands > 10,
+        "only {paths} paths and {commands} commands were found"
+    );
+}
+
+#[test]
+fn each_of_the_32_targets_has_its_guarantee_and_its_short_form() {
+    let page = read("docs/RELIABILITY.md");
+    let mut targets: Vec<u32> = Vec::new();
+    for block in page.split("\n**").skip(1) {
+        let number = block
+            .split_once(". ")
+            .and_then(|(text, _)| text.parse().ok());
+        let Some(number) = number else { continue };
+        let rest = block.split("\n## ").next().unwrap_or_default();
         assert!(
-            line.chars().count() <= 100,
-            "docs/ARCHITECTURE.md has a line of more than 100 columns: {line}"
+            rest.contains("** Met:") || rest.contains("**\nMet:"),
+            "{block}"
         );
+        assert!(rest.contains("\n- Short form: "), "{block}");
+        targets.push(number);
+    }
+    targets.sort_unstable();
+    assert_eq!(targets, (1..=32).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_prose_of_the_pages_wraps() {
+    for name in ["docs/ARCHITECTURE.md", "docs/RELIABILITY.md"] {
+        let page = read(name);
+        for line in page.lines().filter(|line| !line.starts_with('|')) {
+            assert!(
+                line.chars().count() <= 100,
+                "{name} has a line of more than 100 columns: {line}"
+            );
+        }
     }
 }
