@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::floor::{Kind, Layout};
+use crate::floor::{Kind, Layout, TlsOptions};
 
 /// What serving costs.
 #[derive(Debug, Parser)]
@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     /// the figures mean little
     #[arg(long)]
     pub quick: bool,
-    /// Another build of customs, such as that of an earlier commit, which `cpu`, `latency` and
-    /// `light` measure as well
+    /// Another build of customs, such as that of an earlier commit, which `cpu`, `latency`, `light`
+    /// and `tls` measure as well
     #[arg(long, value_name = "BINARY")]
     pub earlier: Option<PathBuf>,
     /// Copy tables and pictures into docs/
@@ -38,7 +38,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Be a server that allows every check, on a port that is printed
     #[command(hide = true)]
-    Floor { kind: Kind, layout: Layout },
+    Floor {
+        kind: Kind,
+        layout: Layout,
+        #[command(flatten)]
+        tls: TlsOptions,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,6 +52,7 @@ pub(crate) enum Part {
     Latency,
     Light,
     Overload,
+    Tls,
     Reload,
     Envoy,
     Memory,
@@ -59,7 +65,8 @@ pub(crate) struct Sizes {
     /// Rounds that count
     #[arg(long, default_value_t = 9)]
     pub rounds: usize,
-    /// Checks that each server answers in a round of `cpu`
+    /// Checks that each server answers in a round of `cpu`, and in one of `tls`, where it gets a
+    /// hundredth as many new connections
     #[arg(long, default_value_t = 200_000)]
     pub checks: u64,
     /// Seconds that each server or Envoy is asked in a round of the other parts

@@ -30,7 +30,7 @@ const SHAPES: [Shape; 3] = [
 ];
 
 /// The shape that lines are about: as many connections as a gateway with four workers opens.
-const USUAL: Shape = Shape {
+pub(crate) const USUAL: Shape = Shape {
     connections: 4,
     streams: 64,
 };
@@ -121,7 +121,7 @@ fn ask_in_turn(
 ) -> Result<()> {
     for round in 0..=rounds {
         for server in order(servers.len(), round).filter_map(|index| servers.get(index)) {
-            let ask = || load::closed(session, server.port, shape, checks);
+            let ask = || load::closed(session, server.endpoint.port, shape, checks);
             let spent = server.cpu_per_check(checks, ask)?;
             if round > 0 {
                 findings.record(&server.name, &shape.name(), spent);

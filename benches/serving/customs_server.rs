@@ -1,7 +1,7 @@
 //! A measured customs, with its policies and its audit log.
 //!
 //! It knows the binary from outside only. The rule: all settings are the defaults, except the
-//! addresses, the policies, the audit log and, in one kind, the metadata.
+//! addresses, the policies, the audit log and, in one kind each, the metadata and TLS.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::connection::Endpoint;
 use crate::policies;
 use crate::server::Server;
 use crate::session::Session;
+use crate::tls::credentials::Credentials;
 use customs_test_support::process::Process;
 use customs_test_support::{http, ports};
 
@@ -58,6 +60,11 @@ pub(crate) fn name(rules: usize, record: Record) -> String {
     }
 }
 
+/// Returns the name with mutual TLS and the audit off.
+pub(crate) fn name_with_tls(rules: usize) -> String {
+    format!("{}, mutual TLS", name(rules, Record::Off))
+}
+
 /// Returns the name of the earlier build.
 pub(crate) fn earlier_name(rules: usize, record: Record) -> String {
     format!("earlier {}", name(rules, record))
@@ -77,7 +84,7 @@ impl CustomsServer {
             .iter()
             .map(|record| {
                 let name = earlier_name(rules, *record);
-                CustomsServer::start_build(session, binary, name, rules, *record)
+                CustomsServer::start_build(session, binary, name, (rules, *record), None)
             })
             .collect()
     }
@@ -85,15 +92,41 @@ impl CustomsServer {
     /// Starts one, and checks that it allows the captured check by the rule that is made for it.
     pub(crate) fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
         let binary = Path::new(env!("CARGO_BIN_EXE_customs"));
-        CustomsServer::start_build(session, binary, name(rules, record), rules, record)
+        let name = name(rules, record);
+        CustomsServer::start_build(session, binary, name, (rules, record), None)
+    }
+
+    /// Starts one with mutual TLS and the audit off.
+    pub(crate) fn start_with_tls(
+        session: &Session,
+        rules: usize,
+        credentials: &Credentials,
+    ) -> Result<CustomsServer> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_customs"));
+        let (name, what) = (name_with_tls(rules), (rules, Record::Off));
+        CustomsServer::start_build(session, binary, name, what, Some(credentials))
+    }
+
+    /// Starts the earlier build, if there is one, in the same way.
+    pub(crate) fn start_earlier_with_tls(
+        session: &Session,
+        rules: usize,
+        credentials: &Credentials,
+    ) -> Result<Option<CustomsServer>> {
+        let start = |binary: &PathBuf| {
+            let name = format!("earlier {}", name_with_tls(rules));
+            let what = (rules, Record::Off);
+            CustomsServer::start_build(session, binary, name, what, Some(credentials))
+        };
+        session.earlier.as_ref().map(start).transpose()
     }
 
     fn start_build(
         session: &Session,
         binary: &Path,
         name: String,
-        rules: usize,
-        record: Record,
+        (rules, record): (usize, Record),
+        tls: Option<&Credentials>,
     ) -> Result<CustomsServer> {
         let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
         let (policies, log) = (folder.join("policies"), folder.join("log"));
@@ -118,11 +151,15 @@ impl CustomsServer {
             .args(["--admin", &format!("127.0.0.1:{admin}")])
             .args(record.flags())
             .current_dir(&folder);
+        if let Some(credentials) = tls {
+            command.args(["--tls", &credentials.setting()]);
+        }
         let mut process = Process::start("customs", &mut command, &log, &session.guard)?;
         process.wait_until_ready(|| {
             http::get(admin, "localhost", "/readyz").is_ok_and(|it| it.status == 200)
         })?;
-        let server = Server::new(name, port, process);
+        let client = tls.map(|credentials| credentials.full.clone());
+        let server = Server::new(name, Endpoint { port, tls: client }, process);
         // Without metadata an answer has no reason; another server checks it for the same policies.
         server.must_allow(if record == Record::FileWithoutMetadata {
             ""

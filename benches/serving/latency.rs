@@ -68,7 +68,8 @@ fn ask_in_turn(
 ) -> Result<()> {
     for round in 0..=session.sizes.rounds {
         for server in order(servers.len(), round).filter_map(|index| servers.get(index)) {
-            let requests = load::steady(session, server.port, rate, session.sizes.seconds)?;
+            let requests =
+                load::steady(session, server.endpoint.port, rate, session.sizes.seconds)?;
             server.settle()?;
             if round > 0 {
                 let (from, to) = counted(&requests)?;

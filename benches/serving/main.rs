@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 mod arguments;
+mod connection;
 mod cpu;
 mod customs_server;
 mod floor;
@@ -25,6 +26,7 @@ mod policies;
 mod reload;
 mod server;
 mod session;
+mod tls;
 
 use anyhow::Result;
 use arguments::{Arguments, Command, Part};
@@ -40,7 +42,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Floor { kind, layout }) => floor::run(kind, layout),
+        Some(Command::Floor { kind, layout, tls }) => floor::run(kind, layout, &tls),
         None => measure(&arguments),
     }
 }
@@ -76,6 +78,7 @@ fn run(part: Part, session: &mut Session) -> Result<Findings> {
         Part::Latency => latency::measure(session),
         Part::Light => light::measure(session),
         Part::Overload => overload::measure(session),
+        Part::Tls => tls::measure(session),
         Part::Reload => reload::measure(session),
         Part::Envoy => gateway::measure(session),
         Part::Memory => memory::measure(session),

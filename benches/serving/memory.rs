@@ -65,7 +65,7 @@ fn look(session: &Session, findings: &mut Findings, server: &Server) -> Result<f
     let over = AtomicBool::new(false);
     let most = thread::scope(|scope| -> Result<f64> {
         let looking = scope.spawn(|| most_until(server, &over));
-        let asked = load::closed(session, server.port, SHAPE, session.sizes.checks);
+        let asked = load::closed(session, server.endpoint.port, SHAPE, session.sizes.checks);
         over.store(true, Ordering::Relaxed);
         asked?;
         looking.join().ok().context("the look panicked")?

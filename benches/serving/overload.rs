@@ -105,7 +105,7 @@ fn measure_apart(session: &mut Session) -> Result<Findings> {
 /// Sends every load to a server.
 fn ask(session: &Session, server: &Server, mut findings: Option<&mut Findings>) -> Result<()> {
     let usual = OfferedLoad {
-        address: ([127, 0, 0, 1], server.port).into(),
+        address: ([127, 0, 0, 1], server.endpoint.port).into(),
         connections: CONNECTIONS,
         pace: Pace::Closed(STREAMS),
         duration: Duration::from_secs(session.sizes.seconds),

@@ -75,7 +75,12 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
 
 /// Returns the latencies of a run without a change, sorted.
 fn ask(session: &Session, server: &Server) -> Result<Vec<u64>> {
-    let requests = load::steady(session, server.port, USUAL_RATE, session.sizes.seconds)?;
+    let requests = load::steady(
+        session,
+        server.endpoint.port,
+        USUAL_RATE,
+        session.sizes.seconds,
+    )?;
     server.settle()?;
     let (from, to) = latency::counted(&requests)?;
     Ok(latencies(&requests, from, to))
@@ -87,7 +92,7 @@ fn ask_during_change(
     session: &Session,
     customs: &mut CustomsServer,
 ) -> Result<(Vec<u64>, Duration)> {
-    let port = customs.server.port;
+    let port = customs.server.endpoint.port;
     let (requests, from, to) = thread::scope(|scope| -> Result<_> {
         let asking = scope.spawn(|| load::steady(session, port, USUAL_RATE, SECONDS));
         thread::sleep(CHANGE_AFTER);

@@ -3,18 +3,22 @@
 //! It knows the process from outside only. The rule: before anything is measured, a server must
 //! have answered one check correctly, since h2load does not look into answers.
 
+use std::ffi::OsString;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use prost::Message;
+use tokio_rustls::rustls::ClientConfig;
 
-use crate::floor::{Kind, Layout};
-use crate::session::{self, Session};
+use crate::connection::{Check, Connection, Endpoint};
+use crate::floor::{Kind, Layout, Tickets};
+use crate::session::Session;
+use crate::tls::credentials::Credentials;
 use customs_test_support::bench_report::proc::{CpuTime, Memory, Waits};
 use customs_test_support::process::Process;
 
@@ -28,29 +32,56 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     /// The name in the tables.
     pub name: String,
-    pub port: u16,
+    pub endpoint: Endpoint,
     process: Process,
 }
 
 impl Server {
-    pub(crate) fn new(name: String, port: u16, process: Process) -> Server {
+    pub(crate) fn new(name: String, endpoint: Endpoint, process: Process) -> Server {
         Server {
             name,
-            port,
+            endpoint,
             process,
         }
     }
 
     /// Starts this binary again as a floor.
     pub(crate) fn floor(session: &Session, kind: Kind, layout: Layout) -> Result<Server> {
-        let name = kind.name(layout);
+        let arguments = ["floor", kind.word(), layout.word()].map(OsString::from);
+        Server::start_floor(session, kind.name(layout), &arguments, None)
+    }
+
+    /// Starts this binary again as a floor with mutual TLS.
+    pub(crate) fn floor_with_tls(
+        session: &Session,
+        kind: Kind,
+        layout: Layout,
+        credentials: &Credentials,
+        tickets: Tickets,
+    ) -> Result<Server> {
+        let name = tickets.name(&kind.name(layout));
+        let mut arguments = ["floor", kind.word(), layout.word(), "--tickets"]
+            .map(OsString::from)
+            .to_vec();
+        arguments.extend([tickets.word().into(), "--tls".into()]);
+        arguments.push(credentials.folder().into());
+        let client = credentials.full.clone();
+        Server::start_floor(session, name, &arguments, Some(client))
+    }
+
+    fn start_floor(
+        session: &Session,
+        name: String,
+        arguments: &[OsString],
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Server> {
         let log = session
             .folder("floors")?
-            .join(format!("{}-{}.log", kind.word(), layout.word()));
+            .join(format!("{}.log", name.replace(' ', "-")));
         // Only the last start's port counts.
         let _ = std::fs::remove_file(&log);
         let mut command = session.command(&std::env::current_exe()?);
-        command.args(["floor", kind.word(), layout.word()]);
+        command.args(arguments);
         let mut process = Process::start(&name, &mut command, &log, &session.guard)?;
         let mut port = None;
         process.wait_until_ready(|| {
@@ -60,19 +91,15 @@ impl Server {
                 .and_then(|(line, _)| line.parse().ok());
             port.is_some()
         })?;
-        let server = Server::new(name, port.context("a floor printed no port")?, process);
+        let port = port.context("a floor printed no port")?;
+        let server = Server::new(name, Endpoint { port, tls }, process);
         server.must_allow("")?;
         Ok(server)
     }
 
     /// Sends the captured check once. It must be allowed, and for this reason if one is given.
     pub(crate) fn must_allow(&self, reason: &str) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let answer = runtime
-            .block_on(ask(self.port))
-            .with_context(|| self.name.clone())?;
+        let answer = ask(&self.endpoint).with_context(|| self.name.clone())?;
         let allowed = answer
             .status
             .as_ref()
@@ -129,13 +156,14 @@ impl Server {
     }
 }
 
-async fn ask(port: u16) -> Result<CheckResponse> {
-    let message = session::check_message()?;
-    let mut client = AuthorizationClient::connect(format!("http://127.0.0.1:{port}")).await?;
-    Ok(client
-        .check(CheckRequest::decode(message.as_slice())?)
-        .await?
-        .into_inner())
+fn ask(endpoint: &Endpoint) -> Result<CheckResponse> {
+    let connection = Connection::open(endpoint)?;
+    let answer = connection.ask(&Check::captured(endpoint.port)?)?;
+    connection.finish()?;
+    let (_prefix, message) = answer
+        .split_first_chunk::<5>()
+        .context("the answer is too short")?;
+    Ok(CheckResponse::decode(message)?)
 }
 
 /// Returns the reason in an answer of customs; floors send none.

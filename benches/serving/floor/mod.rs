@@ -9,13 +9,15 @@
 mod hyper_framed;
 mod layout;
 mod sockets;
+mod tls;
 mod tonic_bytes;
 mod tonic_prost;
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, OkHttpResponse};
 use envoy_types::pb::google::rpc::Status;
@@ -41,6 +43,43 @@ pub(crate) enum Layout {
     PerCore,
     /// One runtime of two threads that take work from one another.
     Stealing,
+}
+
+/// The TLS of a floor.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TlsOptions {
+    /// The folder of certificate, private key and authority; without it there is no TLS
+    #[arg(long, value_name = "FOLDER")]
+    pub tls: Option<PathBuf>,
+    #[arg(long, default_value = "default")]
+    pub tickets: Tickets,
+}
+
+/// Whether clients may resume sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tickets {
+    /// They may not.
+    None,
+    /// Each handshake gives them as many tickets as rustls does by default.
+    Default,
+}
+
+impl Tickets {
+    /// Returns the name on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Tickets::None => "none",
+            Tickets::Default => "default",
+        }
+    }
+
+    /// Returns the name in the tables of a floor with TLS.
+    pub(crate) fn name(self, floor: &str) -> String {
+        match self {
+            Tickets::None => format!("{floor}, mutual TLS, no tickets"),
+            Tickets::Default => format!("{floor}, mutual TLS"),
+        }
+    }
 }
 
 impl Kind {
@@ -84,15 +123,19 @@ impl Layout {
     clippy::print_stdout,
     reason = "the parent process reads the port there"
 )]
-pub(crate) fn run(kind: Kind, layout: Layout) -> Result<()> {
+pub(crate) fn run(kind: Kind, layout: Layout, options: &TlsOptions) -> Result<()> {
+    let folder = options.tls.as_deref();
+    let acceptor = folder
+        .map(|folder| tls::acceptor(folder, options.tickets))
+        .transpose()?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
     if kind == Kind::Sockets {
         return sockets::serve(&listener);
     }
     match layout {
-        Layout::PerCore => layout::per_core(&listener, kind),
-        Layout::Stealing => layout::stealing(&listener, kind),
+        Layout::PerCore => layout::per_core(&listener, kind, acceptor.as_ref()),
+        Layout::Stealing => layout::stealing(&listener, kind, acceptor.as_ref()),
     }
 }
 

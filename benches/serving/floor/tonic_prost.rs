@@ -5,9 +5,10 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
     Authorization, AuthorizationServer,
 };
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_stream::Stream;
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
 struct AlwaysAllow;
@@ -23,7 +24,10 @@ impl Authorization for AlwaysAllow {
 }
 
 /// Serves connections until there are no more.
-pub(super) async fn serve(incoming: impl Stream<Item = std::io::Result<TcpStream>>) -> Result<()> {
+pub(super) async fn serve<IO>(incoming: impl Stream<Item = std::io::Result<IO>>) -> Result<()>
+where
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let service = AuthorizationServer::new(AlwaysAllow);
     Ok(Server::builder()
         .add_service(service)

@@ -98,7 +98,7 @@ fn start<'s>(
         certificates,
         &name,
         filters,
-        server.map(|server| server.port),
+        server.map(|server| server.endpoint.port),
     )?;
     let clients = Clients::connect(envoy.port, certificates, session.sizes.connections);
     let clients = runtime.block_on(clients).with_context(|| name.clone())?;

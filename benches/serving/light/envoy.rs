@@ -78,7 +78,7 @@ fn start<'s>(
         Some(_) => filters::asking(),
         None => Vec::new(),
     };
-    let port = server.map(|server| server.port);
+    let port = server.map(|server| server.endpoint.port);
     let envoy = config::start(
         session,
         certificates,

@@ -15,12 +15,12 @@ use anyhow::{Context, Result};
 use crate::customs_server::{self, CustomsServer, MANY, Record};
 use crate::floor::{Kind, Layout};
 use crate::server::Server;
-use crate::session::{self, Session, order};
+use crate::session::{Session, order};
 use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::bench_report::statistics::percentile;
 
 /// Checks a second, over all connections.
-const RATE: u64 = 1_000;
+pub(crate) const RATE: u64 = 1_000;
 
 /// How many connections carry them: one, and as many as a gateway with four workers opens.
 const CONNECTIONS: [usize; 2] = [1, 4];
@@ -107,23 +107,23 @@ fn start_customs(session: &Session) -> Result<Vec<CustomsServer>> {
 }
 
 /// The measurements of one server in one round.
-struct RoundFigures {
-    cpu: f64,
+pub(crate) struct RoundFigures {
+    pub cpu: f64,
     wakes: f64,
-    p50: f64,
-    p99: f64,
+    pub p50: f64,
+    pub p99: f64,
 }
 
-fn ask(session: &Session, server: &Server, connections: usize) -> Result<RoundFigures> {
-    let check = std::fs::read(session::framed_check())?;
+/// Sends the load of one round to a server.
+pub(crate) fn ask(session: &Session, server: &Server, connections: usize) -> Result<RoundFigures> {
     let load = paced::Load {
         connections,
         rate: RATE,
         checks: RATE * session.sizes.seconds,
     };
     let (cpu, waits) = (server.cpu()?, server.waits()?);
-    let took = paced::run(server.port, &check, load)
-        .with_context(|| format!("{} was asked", server.name))?;
+    let took =
+        paced::run(&server.endpoint, load).with_context(|| format!("{} was asked", server.name))?;
     let each = |count: u64| count as f64 / load.checks as f64;
     let (cpu, wakes) = (
         each(server.cpu()?.since(&cpu)) / 1e3,
