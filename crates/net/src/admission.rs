@@ -21,6 +21,10 @@ const SHEDDING: Duration = Duration::from_millis(100);
 /// and keep more checks in a queue of its own.
 const WHILE_SHEDDING: u32 = 128;
 
+/// How many calls of one connection may wait in any case: as many as come at once from a client that
+/// is not part of an overload, whatever others do.
+const ALWAYS: u32 = 16;
+
 thread_local! {
     static THREAD: ThreadQueue = const { ThreadQueue::new() };
 }
@@ -58,7 +62,7 @@ impl ThreadQueue {
         }
         self.shedding_until.set(Some(now + SHEDDING));
         // Half of the places are shared out, and the first to come have the others.
-        own < (few / 2 / self.connections.get().max(1)).max(1)
+        own < (few / 2 / self.connections.get().max(1)).max(ALWAYS.min(most))
     }
 
     /// Notes that a connection has `after` waiting calls instead of `before`.

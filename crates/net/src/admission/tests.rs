@@ -60,21 +60,22 @@ fn a_connection_with_few_calls_has_its_place_beside_one_with_many() {
     let (flood, other, third) = (connection(), connection(), connection());
     assert_eq!(fill(&flood), MOST);
     assert_eq!(fill(&other), WHILE_SHEDDING / 2 / 2);
-    assert!(third.admit());
-    let share = WHILE_SHEDDING / 2 / 3;
-    assert_eq!(1 + fill(&third), share);
+    assert_eq!(fill(&third), WHILE_SHEDDING / 2 / 3);
     assert!(!flood.admit() && !other.admit() && !third.admit());
 }
 
 #[test]
-fn each_of_very_many_connections_may_have_one() {
+fn each_of_very_many_connections_may_have_some() {
     let connections: Vec<ConnectionQueue> = (0..1000).map(|_| connection()).collect();
     let flood = connection();
     fill(&flood);
-    for connection in &connections {
-        assert!(connection.admit());
+    for (number, connection) in connections.iter().enumerate() {
+        let admitted = fill(connection);
+        assert!(
+            admitted == ALWAYS || number < 4 && admitted > ALWAYS,
+            "{number}: {admitted}"
+        );
     }
-    assert!(connections.iter().all(|connection| !connection.admit()));
 }
 
 #[test]
