@@ -104,6 +104,7 @@ pub(super) async fn serve(
         writers,
         reopen,
         tails,
+        certificates,
     } = match shutdown::unless_ended(&mut termination, move || audit::start(&audit_log)).await? {
         Ok(started) => started?,
         Err(signal) => {
@@ -114,6 +115,7 @@ pub(super) async fn serve(
             return Ok(());
         }
     };
+    let tls = tls.with_sinks(certificates);
     let log = AuditedDecisionLog {
         recorder: recorder.clone(),
         metrics: metrics(&settings),

@@ -2,8 +2,8 @@
 //! change.
 //!
 //! What a change means is decided by `customs_tls`, and what operators see of it by
-//! [`certificates`](crate::ops::certificates). The rule: at the start, files that cannot be used
-//! end the process with the reason; later, the last good files stay in use.
+//! [`certificates`]. The rule: at the start, files that cannot be used end the process with the
+//! reason; later, the last good files stay in use.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Resolved;
-use crate::ops::certificates::{AddressCertificates, CertificatesReading};
+use crate::ops::certificates::{self, AddressCertificates, CertificatesReading};
+use customs_audit::sinks::SinkCertificate;
 use customs_sources::{FileWatch, Trigger};
 use customs_tls::pem::CredentialsError;
 use customs_tls::server::{CurrentConfig, ServerOptions, ServerTls};
@@ -39,6 +40,8 @@ pub(super) struct OpenTlsError {
 #[derive(Debug, Default)]
 pub(super) struct TlsAddresses {
     opened: Vec<OpenedTls>,
+    /// The certificates that sinks present, which the sinks read themselves.
+    sinks: Vec<SinkCertificate>,
 }
 
 #[derive(Debug)]
@@ -48,14 +51,20 @@ struct OpenedTls {
     certificates: Arc<AddressCertificates>,
 }
 
-/// The certificates of all addresses, for operators.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Certificates(Arc<[Arc<AddressCertificates>]>);
+/// The certificates of all addresses and sinks, for operators.
+#[derive(Clone, Debug)]
+pub(super) struct Certificates {
+    addresses: Arc<[Arc<AddressCertificates>]>,
+    sinks: Arc<[SinkCertificate]>,
+}
 
 impl Certificates {
     /// Returns what operators see now.
     pub(super) fn readings(&self) -> Vec<CertificatesReading> {
-        self.0.iter().map(|one| one.reading()).collect()
+        let of_sinks = self.sinks.iter().filter_map(SinkCertificate::reading);
+        let of_sinks = of_sinks.map(|reading| certificates::of_sink(reading, Timestamp::now()));
+        let of_addresses = self.addresses.iter().map(|one| one.reading());
+        of_addresses.chain(of_sinks).collect()
     }
 }
 
@@ -109,10 +118,18 @@ impl TlsAddresses {
         Some(found.tls.config())
     }
 
-    /// Returns the certificates of all addresses.
+    /// Adds the certificates that sinks present.
+    pub(super) fn with_sinks(self, sinks: Vec<SinkCertificate>) -> TlsAddresses {
+        TlsAddresses { sinks, ..self }
+    }
+
+    /// Returns the certificates of all addresses and sinks.
     pub(super) fn certificates(&self) -> Certificates {
-        let all = self.opened.iter().map(|one| one.certificates.clone());
-        Certificates(all.collect())
+        let addresses = self.opened.iter().map(|one| one.certificates.clone());
+        Certificates {
+            addresses: addresses.collect(),
+            sinks: self.sinks.clone().into(),
+        }
     }
 
     /// Returns the tasks that read the files again.

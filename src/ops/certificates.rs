@@ -1,20 +1,16 @@
-//! The certificates of the addresses with TLS, as operators see them: what is in use, until when,
-//! and what is wrong with the files.
+//! The certificates of the addresses with TLS, and of the sinks that present one, as operators see
+//! them: what is in use, until when, and what is wrong with the files.
 //!
 //! It reads no file. The rules: what is wrong is logged once, and stays in the status until it is
 //! over; and a certificate that nobody renews is reported before it expires.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use customs_tls::certificate::CertificateSummary;
+use customs_audit::sinks::SinkCertificateReading;
+use customs_tls::certificate::{CertificateExpiry as Expiry, CertificateSummary};
 use customs_tls::server::{InUse, ServerRefresh};
-
-/// From when on an expiration is reported: in the last fifth of the lifetime, and at most this long
-/// before the end. A certificate that is renewed in time is renewed before that.
-const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
-const NEAR_PART: i32 = 5;
 
 /// The certificates of one address, and what happened to them.
 #[derive(Debug)]
@@ -36,7 +32,7 @@ struct State {
 /// What operators see of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificatesReading {
-    /// The address, by the name of its setting.
+    /// The address, by the name of its setting, or the sink.
     pub address: String,
     /// The certificate in use.
     pub certificate: CertificateSummary,
@@ -50,28 +46,6 @@ pub struct CertificatesReading {
     pub replaced: u64,
     /// How often files were refused.
     pub refusals: u64,
-}
-
-/// How near the end of something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expiry {
-    Far,
-    Near,
-    Over,
-}
-
-impl Expiry {
-    fn of(not_before: Option<Timestamp>, not_after: Timestamp, now: Timestamp) -> Expiry {
-        let left = now.duration_until(not_after);
-        let part = not_before.map_or(NEAR, |begin| begin.duration_until(not_after) / NEAR_PART);
-        if left.is_negative() {
-            Expiry::Over
-        } else if left <= NEAR.min(part) {
-            Expiry::Near
-        } else {
-            Expiry::Far
-        }
-    }
 }
 
 impl AddressCertificates {
@@ -164,14 +138,9 @@ impl AddressCertificates {
                 client_authorities_end,
             ),
         ];
-        let expiring = expiring.into_iter().filter_map(|(expiry, what, at)| {
-            let verb = match expiry {
-                Expiry::Far => return None,
-                Expiry::Near => "expires",
-                Expiry::Over => "expired",
-            };
-            Some(format!("{what} {verb} at {}: renew it", at?))
-        });
+        let expiring = expiring
+            .into_iter()
+            .filter_map(|(expiry, what, at)| expiry_text(expiry, what, at?));
         CertificatesReading {
             address: self.address.clone(),
             expiring: expiring.collect(),
@@ -191,12 +160,8 @@ impl AddressCertificates {
 impl State {
     /// Logs each expiration when it becomes near, and when it is over.
     fn report_expiry(&mut self, address: &str, now: Timestamp) {
-        let CertificateSummary {
-            not_before,
-            not_after,
-            ..
-        } = self.in_use.certificate;
-        let expiry = Expiry::of(Some(not_before), not_after, now);
+        let not_after = self.in_use.certificate.not_after;
+        let expiry = self.in_use.certificate.expiry(now);
         let before = std::mem::replace(&mut self.certificate, expiry);
         log_expiry(address, "the certificate", not_after, (before, expiry));
         if let Some(end) = self.in_use.client_authorities_end {
@@ -204,6 +169,39 @@ impl State {
             let before = std::mem::replace(&mut self.client_ca, expiry);
             log_expiry(address, "an authority of clients", end, (before, expiry));
         }
+    }
+}
+
+/// Returns what operators read about something that expires soon, or has expired.
+fn expiry_text(expiry: Expiry, what: &str, at: Timestamp) -> Option<String> {
+    let verb = match expiry {
+        Expiry::Far => return None,
+        Expiry::Near => "expires",
+        Expiry::Over => "expired",
+    };
+    Some(format!("{what} {verb} at {at}: renew it"))
+}
+
+/// Returns what operators see of the certificate that a sink presents. The sink itself logs what is
+/// new about it.
+pub fn of_sink(reading: SinkCertificateReading, now: Timestamp) -> CertificatesReading {
+    let SinkCertificateReading {
+        sink,
+        certificate,
+        refused,
+        replaced,
+        refusals,
+    } = reading;
+    let expiry = certificate.expiry(now);
+    let expiring = expiry_text(expiry, "the client certificate", certificate.not_after);
+    CertificatesReading {
+        address: sink,
+        client_ca_not_after: None,
+        refused,
+        expiring: expiring.into_iter().collect(),
+        replaced,
+        refusals,
+        certificate,
     }
 }
 
@@ -250,31 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_near_in_the_last_fifth_and_at_most_a_week_before() {
-        let (begin, end) = (at("2030-01-01T00:00:00Z"), at("2030-01-02T00:00:00Z"));
-        for (begin, end, now, expected) in [
-            (begin, end, "2030-01-01T19:00:00Z", Expiry::Far),
-            (begin, end, "2030-01-01T19:12:00Z", Expiry::Near),
-            (begin, end, "2030-01-02T00:00:00Z", Expiry::Near),
-            (begin, end, "2030-01-02T00:00:01Z", Expiry::Over),
-            (
-                at("2020-01-01T00:00:00Z"),
-                end,
-                "2029-12-25T00:00:00Z",
-                Expiry::Far,
-            ),
-            (
-                at("2020-01-01T00:00:00Z"),
-                end,
-                "2029-12-26T00:00:00Z",
-                Expiry::Near,
-            ),
-        ] {
-            assert_eq!(Expiry::of(Some(begin), end, at(now)), expected, "{now}");
-        }
-    }
-
-    #[test]
     fn what_was_refused_is_seen_until_it_is_over_and_counted() {
         let (first, now) = (
             in_use("2030-01-01T00:00:00Z", "2031-01-01T00:00:00Z", None),
@@ -297,6 +270,37 @@ mod tests {
         let reading = certificates.reading();
         assert_eq!((reading.refused, reading.replaced), (None, 1));
         assert_eq!(reading.certificate, second.certificate);
+    }
+
+    #[test]
+    fn a_sink_s_certificate_is_seen_as_one_of_an_address() {
+        let certificate = in_use("2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z", None).certificate;
+        let seen = |now: &str| {
+            let reading = SinkCertificateReading {
+                sink: "otlp:https://a:1".into(),
+                certificate: certificate.clone(),
+                refused: Some("no".into()),
+                replaced: 1,
+                refusals: 2,
+            };
+            of_sink(reading, at(now))
+        };
+        let reading = seen("2030-01-01T12:00:00Z");
+        assert_eq!((reading.replaced, reading.refusals), (1, 2));
+        assert_eq!(reading.address, "otlp:https://a:1");
+        assert_eq!(reading.refused.as_deref(), Some("no"));
+        assert_eq!(reading.expiring, Vec::<String>::new());
+        for (now, verb) in [
+            ("2030-01-01T23:00:00Z", "expires"),
+            ("2030-01-03T00:00:00Z", "expired"),
+        ] {
+            assert_eq!(
+                seen(now).expiring,
+                [format!(
+                    "the client certificate {verb} at 2030-01-02T00:00:00Z: renew it"
+                )]
+            );
+        }
     }
 
     #[test]

@@ -260,3 +260,49 @@ fn files_that_cannot_be_used_end_the_start_with_the_reason() {
     );
     assert!(site.folder.path(CLIENT_CA).exists());
 }
+
+#[test]
+fn the_certificate_that_a_sink_presents_is_seen_by_operators() {
+    let site = Site::new();
+    let old = site.mesh.issue(&Leaf::workload(GATEWAY).valid(2000, 3000));
+    let operator = TlsFolder::new(&old, &site.mesh.pem());
+    let path = |name| operator.path(name).display().to_string();
+    let sink = "otlp:https://127.0.0.1:1";
+    let options = format!(
+        "on_full=drop&ca={}&certificate={}&private_key={}",
+        path(CLIENT_CA),
+        path(CERTIFICATE),
+        path(PRIVATE_KEY)
+    );
+    let server = plan(&format!("--audit {sink}?{options}")).start();
+    let end = format!(
+        "customs_tls_certificate_not_after_timestamp_seconds{{address=\"{sink}\",file=\"certificate\"}} "
+    );
+    let (_, metrics) = server.get("/metrics").unwrap();
+    assert!(metrics.contains(&format!("{end}32503680000")), "{metrics}");
+    let status = server.status();
+    assert_eq!(status["tls"][0]["address"], sink);
+    assert_eq!(status["tls"][0]["notAfter"], "3000-01-01T00:00:00Z");
+    // Another pair is in use soon, and a key of another certificate never.
+    let new = site.mesh.issue(&Leaf::workload(GATEWAY));
+    operator.put_pair(&new);
+    server.until("the new certificate", || {
+        let status = server.status();
+        (status["tls"][0]["notAfter"] == "4000-01-01T00:00:00Z").then_some(())
+    });
+    operator.put(PRIVATE_KEY, &old.private_key);
+    server.until("the refusal", || {
+        let status = server.status();
+        let problem = status["tls"][0]["problems"][0].as_str()?.to_owned();
+        problem
+            .contains("does not belong to the certificate")
+            .then_some(())
+    });
+    let (_, metrics) = server.get("/metrics").unwrap();
+    for line in [
+        format!("customs_tls_files_refused{{address=\"{sink}\"}} 1"),
+        format!("customs_tls_reloads_total{{address=\"{sink}\",outcome=\"replaced\"}} 1"),
+    ] {
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+}

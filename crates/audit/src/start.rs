@@ -15,11 +15,11 @@ use super::recorder::{MAX_SINKS, Recorder};
 use super::redact::{self, RedactConfig, Redactor};
 use super::sink_queue::{DURABLE_WITHIN, Limits, SinkQueue, SinkQueueConfig};
 use super::sinks::{self, Opened, Reopen, Sink, SinkOpenError};
-#[cfg(feature = "network-sinks")]
-use super::tail::Tail;
 use super::writer::{Durability, Writer};
 use super::writers::Running;
 pub use super::writers::{AuditFlushError, Writers};
+#[cfg(feature = "network-sinks")]
+use super::{sinks::SinkCertificate, tail::Tail};
 use customs_record::filter::Filter;
 use customs_record::signing::{self, Signer};
 use customs_record::stream::Stream;
@@ -136,6 +136,9 @@ pub struct AuditLog {
     /// The tails to serve, in the order of the settings.
     #[cfg(feature = "network-sinks")]
     pub tails: Vec<Tail>,
+    /// The certificates that sinks present.
+    #[cfg(feature = "network-sinks")]
+    pub certificates: Vec<SinkCertificate>,
 }
 
 /// Opens the sinks and starts their writers.
@@ -184,6 +187,11 @@ fn start_opened(
     let elsewhere: Vec<Arc<SinkQueue>> = elsewhere.map(|(_, queue)| queue.clone()).collect();
     #[cfg(feature = "network-sinks")]
     let tails = sinks.iter().filter_map(|open| open.tail.clone()).collect();
+    #[cfg(feature = "network-sinks")]
+    let certificates = sinks
+        .iter()
+        .filter_map(|open| open.certificate.clone())
+        .collect();
     let mut writers = Vec::new();
     for (((sink, Opened { sink: open, .. }), queue), receiver) in
         config.sinks.iter().zip(sinks).zip(&queues).zip(receivers)
@@ -227,6 +235,8 @@ fn start_opened(
         reopen,
         #[cfg(feature = "network-sinks")]
         tails,
+        #[cfg(feature = "network-sinks")]
+        certificates,
     })
 }
 

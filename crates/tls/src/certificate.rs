@@ -3,7 +3,7 @@
 //! It verifies no signature. The rule: what cannot be read whole is an error, so that no name is
 //! overlooked.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -11,6 +11,41 @@ use x509_parser::prelude::FromDer;
 
 /// The most names that are shown of one certificate.
 const SHOWN_NAMES: usize = 8;
+
+/// From when on an expiration is reported: in the last fifth of the lifetime, and at most this long
+/// before the end. A certificate that is renewed in time is renewed before that.
+const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
+const NEAR_PART: i32 = 5;
+
+/// How near the end of a certificate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateExpiry {
+    /// It is valid for a while.
+    Far,
+    /// It should have been renewed by now.
+    Near,
+    /// It has expired.
+    Over,
+}
+
+impl CertificateExpiry {
+    /// Returns how near the end is. Without the beginning, the longest time before it counts.
+    pub fn of(
+        not_before: Option<Timestamp>,
+        not_after: Timestamp,
+        now: Timestamp,
+    ) -> CertificateExpiry {
+        let left = now.duration_until(not_after);
+        let part = not_before.map_or(NEAR, |begin| begin.duration_until(not_after) / NEAR_PART);
+        if left.is_negative() {
+            CertificateExpiry::Over
+        } else if left <= NEAR.min(part) {
+            CertificateExpiry::Near
+        } else {
+            CertificateExpiry::Far
+        }
+    }
+}
 
 /// A certificate as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +97,13 @@ impl CertificateSummary {
             not_before,
             not_after,
         })
+    }
+}
+
+impl CertificateSummary {
+    /// Returns how near its end is.
+    pub fn expiry(&self, now: Timestamp) -> CertificateExpiry {
+        CertificateExpiry::of(Some(self.not_before), self.not_after, now)
     }
 }
 
@@ -121,4 +163,42 @@ fn time(seconds: i64) -> Timestamp {
         true => Timestamp::MIN,
         false => Timestamp::MAX,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_end_is_near_in_the_last_fifth_and_at_most_a_week_before() {
+        let (begin, end) = (at("2030-01-01T00:00:00Z"), at("2030-01-02T00:00:00Z"));
+        for (begin, end, now, expected) in [
+            (begin, end, "2030-01-01T19:00:00Z", CertificateExpiry::Far),
+            (begin, end, "2030-01-01T19:12:00Z", CertificateExpiry::Near),
+            (begin, end, "2030-01-02T00:00:00Z", CertificateExpiry::Near),
+            (begin, end, "2030-01-02T00:00:01Z", CertificateExpiry::Over),
+            (
+                at("2020-01-01T00:00:00Z"),
+                end,
+                "2029-12-25T00:00:00Z",
+                CertificateExpiry::Far,
+            ),
+            (
+                at("2020-01-01T00:00:00Z"),
+                end,
+                "2029-12-26T00:00:00Z",
+                CertificateExpiry::Near,
+            ),
+        ] {
+            assert_eq!(
+                CertificateExpiry::of(Some(begin), end, at(now)),
+                expected,
+                "{now}"
+            );
+        }
+    }
 }

@@ -13,6 +13,7 @@ use rustls::sign::SingleCertAndKey;
 
 pub use rustls::ClientConfig;
 
+use crate::certificate::CertificateSummary;
 use crate::files;
 use crate::pem::{self, CredentialsError, Identity};
 
@@ -49,7 +50,7 @@ pub struct ClientTls {
     system: Option<Arc<RootCertStore>>,
     contents: Contents,
     config: Arc<ClientConfig>,
-    expires: Option<Timestamp>,
+    certificate: Option<CertificateSummary>,
 }
 
 /// What [`ClientTls::refresh`] found.
@@ -77,14 +78,14 @@ impl ClientTls {
             None => Some(Arc::new(pem::system_authorities()?)),
         };
         let contents = Contents::read(&files)?;
-        let (config, expires) = contents.configure(&files, system.as_ref(), protocol)?;
+        let (config, certificate) = contents.configure(&files, system.as_ref(), protocol)?;
         Ok(ClientTls {
             files,
             protocol,
             system,
             contents,
             config,
-            expires,
+            certificate,
         })
     }
 
@@ -102,9 +103,9 @@ impl ClientTls {
             Err(why) => return Refresh::Refused(why),
         }
         match contents.configure(&self.files, self.system.as_ref(), self.protocol) {
-            Ok((config, expires)) => {
+            Ok((config, certificate)) => {
                 self.contents = contents;
-                (self.config, self.expires) = (config, expires);
+                (self.config, self.certificate) = (config, certificate);
                 Refresh::Replaced
             }
             Err(why) => Refresh::Refused(why),
@@ -116,9 +117,9 @@ impl ClientTls {
         self.config.clone()
     }
 
-    /// Returns when the certificate in use expires, if there is one.
-    pub fn expires(&self) -> Option<Timestamp> {
-        self.expires
+    /// Returns the certificate in use, if there is one.
+    pub fn certificate(&self) -> Option<&CertificateSummary> {
+        self.certificate.as_ref()
     }
 }
 
@@ -151,7 +152,7 @@ impl Contents {
         files: &ClientFiles,
         system: Option<&Arc<RootCertStore>>,
         protocol: &[u8],
-    ) -> Result<(Arc<ClientConfig>, Option<Timestamp>), CredentialsError> {
+    ) -> Result<(Arc<ClientConfig>, Option<CertificateSummary>), CredentialsError> {
         let provider = Arc::new(ring::default_provider());
         let roots = match (&files.authorities, &self.authorities, system) {
             (Some(path), Some(bytes), _) => Arc::new(pem::authorities(path, bytes)?),
@@ -161,20 +162,26 @@ impl Contents {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots);
-        let (mut config, expires) = match (&files.identity, &self.identity) {
+        let (mut config, certificate) = match (&files.identity, &self.identity) {
             (Some(paths), Some((certificate, private_key))) => {
                 let certificate = (paths.certificate.as_path(), certificate.as_slice());
                 let private_key = (paths.private_key.as_path(), private_key.as_slice());
                 let now = Timestamp::now();
                 let identity = Identity::of(certificate, private_key, now, &provider)?;
+                let invalid = || CredentialsError::Certificate {
+                    path: paths.certificate.clone(),
+                    number: 1,
+                };
+                let first = identity.key.cert.first().ok_or_else(invalid)?;
+                let summary = CertificateSummary::read(first).map_err(|_| invalid())?;
                 let resolver = SingleCertAndKey::from(identity.key);
                 let config = builder.with_client_cert_resolver(Arc::new(resolver));
-                (config, Some(identity.not_after))
+                (config, Some(summary))
             }
             _ => (builder.with_no_client_auth(), None),
         };
         config.alpn_protocols = vec![protocol.to_vec()];
-        Ok((Arc::new(config), expires))
+        Ok((Arc::new(config), certificate))
     }
 }
 

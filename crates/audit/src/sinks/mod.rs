@@ -24,7 +24,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub use file::FileSink;
 pub(super) use file::append;
 #[cfg(feature = "network-sinks")]
-pub use otlp::{CollectorUrlError, CredentialsError, OtlpSink};
+pub use otlp::{
+    CollectorUrlError, CredentialsError, OtlpSink, SinkCertificate, SinkCertificateReading,
+};
 use stdout::Stdout;
 #[cfg(feature = "network-sinks")]
 pub use tail::TailSink;
@@ -155,6 +157,9 @@ pub(crate) struct Opened {
     /// What is to be served to subscribers, if the sink is a tail.
     #[cfg(feature = "network-sinks")]
     pub(crate) tail: Option<Tail>,
+    /// The certificate that the sink presents, if it has TLS.
+    #[cfg(feature = "network-sinks")]
+    pub(crate) certificate: Option<SinkCertificate>,
 }
 
 impl From<Box<dyn Sink>> for Opened {
@@ -163,6 +168,8 @@ impl From<Box<dyn Sink>> for Opened {
             sink,
             #[cfg(feature = "network-sinks")]
             tail: None,
+            #[cfg(feature = "network-sinks")]
+            certificate: None,
         }
     }
 }
@@ -176,7 +183,15 @@ pub(crate) fn open(config: &SinkConfig, reopen: Reopen) -> Result<Opened, SinkOp
         Target::File(path) => Box::new(FileSink::open(config, path, reopen)?),
         Target::Stdout => Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?),
         #[cfg(feature = "network-sinks")]
-        Target::Otlp(url) => Box::new(OtlpSink::open(config.name(), url, &config.otlp)?),
+        Target::Otlp(url) => {
+            let sink = OtlpSink::open(config.name(), url, &config.otlp)?;
+            let certificate = sink.certificate();
+            let sink: Box<dyn Sink> = Box::new(sink);
+            return Ok(Opened {
+                certificate,
+                ..sink.into()
+            });
+        }
         #[cfg(feature = "network-sinks")]
         Target::Tail(address) => {
             let ring = Arc::new(Ring::default());
@@ -186,6 +201,7 @@ pub(crate) fn open(config: &SinkConfig, reopen: Reopen) -> Result<Opened, SinkOp
                     address: address.clone(),
                     ring,
                 }),
+                certificate: None,
             });
         }
     };

@@ -23,6 +23,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -41,7 +42,7 @@ use crate::config::otlp::OtlpOptions;
 pub use connection::CollectorUrlError;
 use connection::{Collector, Connection};
 use credentials::Credentials;
-pub use credentials::CredentialsError;
+pub use credentials::{CredentialsError, SinkCertificate, SinkCertificateReading};
 use customs_engine::time::UnixNanos;
 use customs_record::clock::now;
 use customs_record::fields::OTLP_ATTRIBUTES;
@@ -88,10 +89,11 @@ impl OtlpSink {
             problem,
         })?;
         let credentials = Credentials::open(options, url);
-        let credentials = credentials.map_err(|problem| SinkOpenError::OtlpCredentials {
+        let mut credentials = credentials.map_err(|problem| SinkOpenError::OtlpCredentials {
             url: url.to_owned(),
             problem,
         })?;
+        credentials.report_expiry(&name, Timestamp::now());
         Ok(OtlpSink {
             name,
             collector,
@@ -99,6 +101,11 @@ impl OtlpSink {
             connection: None,
             under_way: None,
         })
+    }
+
+    /// Returns the certificate that it presents, for operators; `None` without TLS.
+    pub(crate) fn certificate(&self) -> Option<SinkCertificate> {
+        self.credentials.certificate(&self.name)
     }
 
     /// Looks at the files of the credentials. What they no longer hold is not shown again.

@@ -6,12 +6,14 @@
 //! shown.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use customs_tls::certificate::{CertificateExpiry, CertificateSummary};
 use customs_tls::client::{ClientTls, Refresh};
 use customs_tls::files::{self, ReadFileError};
 use customs_tls::pem;
+use jiff::Timestamp;
 use tokio_rustls::rustls::ClientConfig;
 use tonic::metadata::MetadataMap;
 
@@ -62,10 +64,58 @@ pub(super) struct Credentials {
     headers: HeadersInUse,
     looked: Instant,
     refused: Option<Refused>,
+    expiry: CertificateExpiry,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What happened to the files, for operators.
+#[derive(Debug, Default)]
+struct Seen {
+    refused: Option<String>,
+    replaced: u64,
+    refusals: u64,
+}
+
+/// The certificate that a sink presents, for operators. Clones share it with the sink.
+#[derive(Clone, Debug)]
+pub struct SinkCertificate {
+    sink: String,
+    tls: SharedTls,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// The certificate that a sink presents now, and what happened to its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkCertificateReading {
+    /// The sink.
+    pub sink: String,
+    /// The certificate in use.
+    pub certificate: CertificateSummary,
+    /// Why the files were refused, if they were, and not just a moment ago.
+    pub refused: Option<String>,
+    /// How often other certificates came into use.
+    pub replaced: u64,
+    /// How often files were refused.
+    pub refusals: u64,
+}
+
+impl SinkCertificate {
+    /// Returns it as it is now; `None` if the sink presents none.
+    pub fn reading(&self) -> Option<SinkCertificateReading> {
+        let certificate = self.tls.certificate()?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(SinkCertificateReading {
+            sink: self.sink.clone(),
+            certificate,
+            refused: seen.refused.clone(),
+            replaced: seen.replaced,
+            refusals: seen.refusals,
+        })
+    }
 }
 
 /// TLS, shared with what connects.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct SharedTls(Arc<Mutex<ClientTls>>);
 
 /// The headers in use, and the bytes of the file that some of them are from.
@@ -97,7 +147,47 @@ impl Credentials {
             headers: HeadersInUse::read(options)?,
             looked: Instant::now(),
             refused: None,
+            expiry: CertificateExpiry::Far,
+            seen: Arc::default(),
         })
+    }
+
+    /// Returns the certificate for operators; `None` without TLS.
+    pub(super) fn certificate(&self, sink: &str) -> Option<SinkCertificate> {
+        Some(SinkCertificate {
+            sink: sink.to_owned(),
+            tls: self.tls.clone()?,
+            seen: self.seen.clone(),
+        })
+    }
+
+    /// Logs once that the certificate expires soon, and once that it has expired. Returns whether it
+    /// logged something.
+    pub(super) fn report_expiry(&mut self, sink: &str, now: Timestamp) -> bool {
+        let certificate = self.tls.as_ref().and_then(SharedTls::certificate);
+        let Some(certificate) = certificate else {
+            return false;
+        };
+        let (not_after, expiry) = (certificate.not_after, certificate.expiry(now));
+        let is_new = std::mem::replace(&mut self.expiry, expiry) != expiry;
+        match expiry {
+            CertificateExpiry::Near if is_new => tracing::warn!(
+                sink,
+                %not_after,
+                "the client certificate expires soon, and its file has no newer one: renew it"
+            ),
+            CertificateExpiry::Over if is_new => tracing::error!(
+                sink,
+                %not_after,
+                "the client certificate has expired, and its file has no newer one: renew it"
+            ),
+            _ => return false,
+        }
+        true
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the side of TLS; `None` without TLS.
@@ -128,6 +218,7 @@ impl Credentials {
             None | Some(Refresh::Unchanged) => {}
             Some(Refresh::Replaced) => {
                 is_replaced = true;
+                self.seen().replaced += 1;
                 tracing::info!(sink, "new certificates are in use for the audit log");
             }
             Some(Refresh::Refused(why)) => problem = Some(why.to_string()),
@@ -138,12 +229,14 @@ impl Credentials {
             Err(why) => problem = problem.or(Some(why.to_string())),
         }
         self.note(sink, problem);
+        self.report_expiry(sink, Timestamp::now());
         is_replaced
     }
 
     /// Remembers a problem, and logs it once if it lasts.
     fn note(&mut self, sink: &str, problem: Option<String>) {
         let Some(problem) = problem else {
+            self.seen().refused = None;
             if self.refused.take().is_some_and(|refused| refused.is_logged) {
                 tracing::info!(sink, "the files of the audit log's sink can be used again");
             }
@@ -153,6 +246,9 @@ impl Credentials {
             Some(refused) if refused.problem == problem => {
                 if !refused.is_logged && refused.since.elapsed() >= REPLACE_TIME {
                     refused.is_logged = true;
+                    let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen.refusals += 1;
+                    seen.refused = Some(problem.clone());
                     tracing::error!(
                         sink,
                         problem,
@@ -175,6 +271,11 @@ impl SharedTls {
     fn refresh(&self) -> Refresh {
         let mut tls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tls.refresh()
+    }
+
+    fn certificate(&self) -> Option<CertificateSummary> {
+        let tls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tls.certificate().cloned()
     }
 
     /// Returns the configuration of a new connection. A connection is rare, so the files are read

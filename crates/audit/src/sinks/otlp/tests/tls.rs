@@ -316,6 +316,24 @@ fn a_collector_that_asks_for_a_certificate_gets_it_and_then_the_next_one() {
 }
 
 #[test]
+fn a_certificate_that_expires_is_logged_once_before_and_once_after() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    folder.put("ca.pem", &authority.0.pem());
+    folder.put_pair(&authority.issue_until("a.example", 3000));
+    let mut sink = open(&format!("otlp:https://127.0.0.1:1?{}", folder.mutual())).unwrap();
+    let mut logs = |now: &str| sink.credentials.report_expiry("a", now.parse().unwrap());
+    for (now, is_logged) in [
+        ("2999-06-01T00:00:00Z", false),
+        ("2999-12-31T00:00:00Z", true),
+        ("2999-12-31T01:00:00Z", false),
+        ("3000-01-02T00:00:00Z", true),
+        ("3000-01-03T00:00:00Z", false),
+    ] {
+        assert_eq!(logs(now), is_logged, "{now}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_used_leave_the_last_good_ones_in_use() {
     let (collector, folder, authority) = (Collector::start(), Folder::new(), Authority::new());
     let good = authority.issue("a.example");
