@@ -196,12 +196,24 @@ impl Connection {
     /// # Errors
     /// As for [`outcome`](Self::outcome).
     pub(crate) fn call(&mut self, bytes: &[u8]) -> io::Result<Outcome> {
+        self.call_within(bytes, PATIENCE)
+    }
+
+    fn call_within(&mut self, bytes: &[u8], patience: Duration) -> io::Result<Outcome> {
         let stream = self.stream();
         self.send(&Call::default().with(stream, &message(bytes)))?;
-        self.outcome(stream, PATIENCE)
+        self.outcome(stream, patience)
     }
 
     pub(crate) fn check(&mut self, check: &CheckRequest) -> io::Result<Outcome> {
-        self.call(&check.encode_to_vec())
+        self.check_within(check, PATIENCE)
+    }
+
+    pub(crate) fn check_within(
+        &mut self,
+        check: &CheckRequest,
+        patience: Duration,
+    ) -> io::Result<Outcome> {
+        self.call_within(&check.encode_to_vec(), patience)
     }
 }

@@ -90,7 +90,9 @@ impl SoakTable {
                 panel("resident memory, MiB", |row| row.memory_mib),
                 panel("open descriptors", |row| row.descriptors),
                 rates,
-                panel("wrong answers since the beginning", |row| row.wrong),
+                panel("checks wrong or unanswered since the beginning", |row| {
+                    row.wrong
+                }),
             ],
         )
     }
