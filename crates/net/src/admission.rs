@@ -10,7 +10,7 @@
 //! place beside one with many.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How long few calls may wait after one was refused.
@@ -21,9 +21,9 @@ const SHEDDING: Duration = Duration::from_millis(100);
 /// and keep more checks in a queue of its own.
 const WHILE_SHEDDING: u32 = 128;
 
-/// How many calls of one connection may wait in any case: as many as come at once from a client that
-/// is not part of an overload, whatever others do.
-const ALWAYS: u32 = 16;
+/// How many calls of a connection may wait whatever others do, as long as none of them has to be
+/// refused: as many as come at once from a client that is no part of the overload.
+const UNPRESSED: u32 = 16;
 
 thread_local! {
     static THREAD: ThreadQueue = const { ThreadQueue::new() };
@@ -48,9 +48,9 @@ impl ThreadQueue {
         }
     }
 
-    /// Returns whether one more call may wait, of a connection that has `own` waiting calls, if
-    /// `most` may wait as a rule.
-    fn admits(&self, own: u32, most: u32) -> bool {
+    /// Returns whether one more call may wait, of a connection that has `own` waiting calls. `most`
+    /// may wait on the thread as a rule, and `always` of the connection in any case.
+    fn admits(&self, own: u32, most: u32, always: u32) -> bool {
         let (waiting, few) = (self.waiting.get(), WHILE_SHEDDING.min(most));
         if waiting < few {
             return true;
@@ -62,7 +62,7 @@ impl ThreadQueue {
         }
         self.shedding_until.set(Some(now + SHEDDING));
         // Half of the places are shared out, and the first to come have the others.
-        own < (few / 2 / self.connections.get().max(1)).max(ALWAYS.min(most))
+        own < (few / 2 / self.connections.get().max(1)).max(always)
     }
 
     /// Notes that a connection has `after` waiting calls instead of `before`.
@@ -85,6 +85,9 @@ pub struct ConnectionQueue {
     /// How many calls may wait on the thread; zero if there is no bound, and nothing is counted.
     most: u32,
     waiting: AtomicU32,
+    /// A call was refused in this turn, and in the turn before.
+    has_refused: AtomicBool,
+    had_refused: AtomicBool,
 }
 
 impl ConnectionQueue {
@@ -93,7 +96,7 @@ impl ConnectionQueue {
     pub(crate) fn new(most: u32) -> ConnectionQueue {
         ConnectionQueue {
             most,
-            waiting: AtomicU32::new(0),
+            ..ConnectionQueue::default()
         }
     }
 
@@ -108,8 +111,14 @@ impl ConnectionQueue {
             return true;
         }
         let own = self.waiting.load(Relaxed);
+        let is_pressed = self.has_refused.load(Relaxed) || self.had_refused.load(Relaxed);
+        let always = if is_pressed {
+            1
+        } else {
+            UNPRESSED.min(self.most)
+        };
         let is_admitted = THREAD.with(|thread| {
-            let is_admitted = thread.admits(own, self.most);
+            let is_admitted = thread.admits(own, self.most, always);
             if is_admitted {
                 thread.change(own, own.saturating_add(1));
             }
@@ -117,15 +126,22 @@ impl ConnectionQueue {
         });
         if is_admitted {
             self.waiting.store(own.saturating_add(1), Relaxed);
+        } else {
+            self.has_refused.store(true, Relaxed);
         }
         is_admitted
     }
 
-    /// Notes how many calls wait, now that all that arrived were handed over and some had their
-    /// turn. Of those that were admitted, the transport may have refused some by itself.
+    /// Notes how many calls wait at the end of a turn, when all that arrived were handed over and
+    /// some were run. Of those that were admitted, the transport may have refused some by itself.
     pub fn settle(&self, waiting: usize) {
         if !self.is_bounded() {
             return;
+        }
+        let has_refused = self.has_refused.load(Relaxed);
+        if has_refused || self.had_refused.load(Relaxed) {
+            self.had_refused.store(has_refused, Relaxed);
+            self.has_refused.store(false, Relaxed);
         }
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         let before = self.waiting.swap(waiting, Relaxed);

@@ -65,17 +65,26 @@ fn a_connection_with_few_calls_has_its_place_beside_one_with_many() {
 }
 
 #[test]
-fn each_of_very_many_connections_may_have_some() {
+fn each_of_very_many_connections_may_have_some_until_it_is_refused_one() {
     let connections: Vec<ConnectionQueue> = (0..1000).map(|_| connection()).collect();
     let flood = connection();
     fill(&flood);
     for (number, connection) in connections.iter().enumerate() {
         let admitted = fill(connection);
         assert!(
-            admitted == ALWAYS || number < 4 && admitted > ALWAYS,
+            admitted == UNPRESSED || number < 4 && admitted > UNPRESSED,
             "{number}: {admitted}"
         );
     }
+    let pressed = connections.last().unwrap();
+    for turn in 0..3 {
+        pressed.settle(0);
+        assert_eq!(fill(pressed), 1, "it was refused one in turn {turn}");
+    }
+    pressed.settle(0);
+    assert!(pressed.admit());
+    pressed.settle(0);
+    assert_eq!(fill(pressed), UNPRESSED, "a turn passed without a refusal");
 }
 
 #[test]
