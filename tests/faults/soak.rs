@@ -225,7 +225,11 @@ fn a_mixed_load_is_answered_right_in_the_same_memory() {
         "{metrics}"
     );
     let reloads = server.metric("customs_reloads_total", "outcome=\"published\"");
-    assert!(reloads + 2 >= summary.reloads, "{reloads} of {summary}");
+    // Changes that come while others are read are read together.
+    assert!(
+        reloads * 10 >= summary.reloads * 9,
+        "{reloads} of {summary}"
+    );
     assert!(summary.rotations > 0 && bad_pairs > 0, "{summary}");
     let refused = server.metric("customs_tls_reloads_total", "outcome=\"refused\"");
     assert!(refused >= bad_pairs, "{refused} of {bad_pairs} bad pairs");
