@@ -371,14 +371,18 @@ proptest::proptest! {
             let (mut whole, mut is_readable) = (0, true);
             while let Some(piece) = reader.next_piece().unwrap() {
                 match piece {
-                    Piece::Record(raw) => whole = raw.place.offset + raw.bytes.len() as u64,
+                    Piece::Record(raw) => {
+                        proptest::prop_assert!(raw.place.offset >= whole, "a byte is read twice");
+                        whole = raw.place.offset + raw.bytes.len() as u64;
+                    }
                     Piece::NoRecord(..) => is_readable = false,
                 }
             }
             let rest = reader.unfinished().map(|rest| rest.place.offset + rest.bytes.len() as u64);
-            let end = rest.unwrap_or(whole);
-            // A line feed is not a part of a record.
-            proptest::prop_assert!(!is_readable || end + 1 >= bytes.len() as u64, "{end}");
+            // A line feed is not a part of a record, nor is the length of a message.
+            let end = rest.unwrap_or(reader.place.offset);
+            proptest::prop_assert!(whole <= end);
+            proptest::prop_assert!(!is_readable || end == bytes.len() as u64, "{end}");
         }
     }
 }
