@@ -22,7 +22,7 @@ const SHEDDING: Duration = Duration::from_millis(100);
 const WHILE_SHEDDING: u32 = 128;
 
 /// How many calls of a connection may wait whatever others do, as long as none of them has to be
-/// refused: as many as come at once from a client that is no part of the overload.
+/// refused: as many as come at once from a client that is not part of the overload.
 const UNPRESSED: u32 = 16;
 
 thread_local! {

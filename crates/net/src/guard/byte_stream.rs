@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answers::Answer;
-use super::frame::GOAWAY;
+use super::frame::{GOAWAY, write_frame};
 use super::shedding::Shedding;
 use super::{ConnectionObserver, ConnectionRefusal, Cut, Phase, TransportGuard};
 
@@ -30,9 +30,12 @@ impl<IO: AsyncWrite + Unpin, O: ConnectionObserver> TransportGuard<IO, O> {
             && self.answers.are_whole()
             && !self.wire.is_blocked
         {
-            let [a, b, c, d] = self.open_calls.last().to_be_bytes();
-            let [e, f, g, h] = CALM.to_be_bytes();
-            let goaway = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h];
+            let (last, mut goaway) = (self.open_calls.last().to_be_bytes(), Vec::new());
+            write_frame(
+                &mut goaway,
+                (GOAWAY, 0, 0),
+                &[last, CALM.to_be_bytes()].concat(),
+            );
             // A client that takes no bytes now is not waited for.
             if let Poll::Ready(Ok(_)) = Pin::new(&mut self.io).poll_write(context, &goaway) {
                 let _ = Pin::new(&mut self.io).poll_flush(context);

@@ -92,3 +92,14 @@ impl Frame {
         (start <= end).then_some(start..end)
     }
 }
+
+/// Writes a frame: its type, flags and stream, and its payload.
+pub(super) fn write_frame(out: &mut Vec<u8>, (kind, flags, stream): (u8, u8, u32), payload: &[u8]) {
+    let [_, high, middle, low] = u32::try_from(payload.len())
+        .unwrap_or_default()
+        .to_be_bytes();
+    let [a, b, c, d] = stream.to_be_bytes();
+    out.reserve(HEAD + payload.len());
+    out.extend_from_slice(&[high, middle, low, kind, flags, a, b, c, d]);
+    out.extend_from_slice(payload);
+}

@@ -16,7 +16,7 @@
 //! no dynamic table, neither of the client nor of the transport. So it does not matter which
 //! rewritten blocks pass.
 //!
-//! It is no decoder: names and values are compared and copied as they are coded, and only what
+//! It is not a decoder: names and values are compared and copied as they are coded, and only what
 //! enters the table is decoded, because sizes count decoded texts. The rule: **a block that the
 //! transport accepts is read without an error, and leaves both tables equal.** Beyond that it reads
 //! blocks that the transport refuses. These are

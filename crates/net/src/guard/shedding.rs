@@ -26,7 +26,7 @@ use tokio::io::AsyncWrite;
 
 use super::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, LONGEST, PUSH_PROMISE,
-    RST_STREAM, WINDOW_UPDATE,
+    RST_STREAM, WINDOW_UPDATE, write_frame,
 };
 use super::header_block::HeaderBlockError;
 use super::header_table::{BlockSummary, ExpectedPath, HeaderTable};
@@ -216,8 +216,6 @@ impl Shedding {
             self.refused += 1;
             return HeaderFate::Refused;
         }
-        // The transport resets a call that depends on itself, and does not read its headers.
-        let is_unread = frame.depends_on_itself(frames);
         if !call.begins && self.is_of_refused(frame, call.last) {
             self.withhold(read);
             return HeaderFate::Dropped;
@@ -227,7 +225,8 @@ impl Shedding {
             self.passes(frame);
             return HeaderFate::Rewritten;
         }
-        if is_unread {
+        if frame.depends_on_itself(frames) {
+            // The transport resets such a call, and does not read its headers.
             self.withhold(read);
         }
         self.passes(frame)
@@ -267,7 +266,7 @@ impl Shedding {
             if place + 1 == count {
                 flags |= END_HEADERS;
             }
-            put(out, (kind, flags, frame.stream), part);
+            write_frame(out, (kind, flags, frame.stream), part);
         }
     }
 
@@ -278,7 +277,7 @@ impl Shedding {
 
     /// Answers a call that the transport does not see with these headers.
     fn answer(&mut self, stream: u32, headers: &[u8]) {
-        put(
+        write_frame(
             &mut self.answers,
             (HEADERS, END_HEADERS | END_STREAM, stream),
             headers,
@@ -286,7 +285,7 @@ impl Shedding {
         if self.unfinished.len() >= MOST_UNFINISHED
             && let Some(oldest) = self.unfinished.pop_front()
         {
-            put(&mut self.answers, (RST_STREAM, 0, oldest), &[0; 4]);
+            write_frame(&mut self.answers, (RST_STREAM, 0, oldest), &[0; 4]);
         }
         self.unfinished.push_back(stream);
     }
@@ -300,7 +299,7 @@ impl Shedding {
         self.dropped = self.dropped.saturating_add(bytes);
         if self.dropped >= GIVE_BACK {
             let bytes = std::mem::take(&mut self.dropped).to_be_bytes();
-            put(&mut self.answers, (WINDOW_UPDATE, 0, 0), &bytes);
+            write_frame(&mut self.answers, (WINDOW_UPDATE, 0, 0), &bytes);
         }
     }
 
@@ -363,21 +362,6 @@ fn gather(first: Frame, frames: &[u8]) -> Option<Vec<u8>> {
         rest = behind;
     }
     Some(block)
-}
-
-/// Writes a frame: its type, flags and stream, and its payload.
-fn put(out: &mut Vec<u8>, (kind, flags, stream): (u8, u8, u32), payload: &[u8]) {
-    let length = u32::try_from(payload.len())
-        .unwrap_or_default()
-        .to_be_bytes();
-    let [_, high, middle, low] = length;
-    let mut head = [high, middle, low, kind, flags, 0, 0, 0, 0];
-    if let Some(place) = head.last_chunk_mut() {
-        *place = stream.to_be_bytes();
-    }
-    out.reserve(HEAD + payload.len());
-    out.extend_from_slice(&head);
-    out.extend_from_slice(payload);
 }
 
 #[cfg(test)]

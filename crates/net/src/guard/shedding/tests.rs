@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::sync::Mutex;
 
+use customs_test_support::http2::{frame, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::super::frame::{ACK, SETTINGS};
@@ -147,17 +148,8 @@ async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-fn text(text: &[u8]) -> Vec<u8> {
-    [&[u8::try_from(text.len()).unwrap()], text].concat()
-}
-
 fn path(path: &str) -> Vec<u8> {
-    [&[0x83, 0x86, 0x04][..], &text(path.as_bytes())].concat()
+    [&[0x83, 0x86, 0x04][..], &text(path)].concat()
 }
 
 fn head(stream: u32) -> Vec<u8> {

@@ -43,7 +43,7 @@ async fn only_calls_of_the_path_are_refused() {
 #[tokio::test]
 async fn a_path_from_the_table_is_recognized() {
     let mut rig = Rig::start().await;
-    let enters = [&[0x44][..], &text(CHECK.as_bytes())].concat();
+    let enters = [&[0x44][..], &text(CHECK)].concat();
     assert_eq!(rig.send(&head_of(3, &enters)).await, head_of(3, &enters));
     rig.overload();
     assert_eq!(rig.send(&head_of(5, b"\xbe")).await, b"");
