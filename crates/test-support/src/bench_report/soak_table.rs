@@ -30,7 +30,7 @@ impl SoakTable {
     /// Reads a table of values separated by commas, whose first line names its columns.
     ///
     /// # Errors
-    /// If a column is missing, a value is no number, or there are not two samples.
+    /// If a column is missing, a value is not a number, or there are not two samples.
     pub fn parse(csv: &str) -> Result<SoakTable> {
         let mut lines = csv.lines();
         let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use super::frames::{
-    self, DATA, END, GOAWAY, HEAD, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    self, ACK, DATA, END_STREAM, GOAWAY, HEAD, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
 use super::{Client, OfferedLoad, OfferedResult};
 
@@ -229,16 +229,16 @@ impl Connection {
     fn receive(&mut self, head: &[u8], payload: &[u8], now: u32, result: &mut OfferedResult) {
         let (kind, flags, of) = (head[3], head[4], frames::number(&head[5..]));
         match kind {
-            SETTINGS if flags & END == 0 => {
+            SETTINGS if flags & ACK == 0 => {
                 for setting in payload
                     .chunks_exact(6)
                     .filter(|setting| setting[..2] == [0, 3])
                 {
                     self.stream_limit = usize::try_from(frames::number(&setting[2..])).unwrap();
                 }
-                self.unwritten.extend(frames::frame(SETTINGS, END, 0, &[]));
+                self.unwritten.extend(frames::frame(SETTINGS, ACK, 0, &[]));
             }
-            PING if flags & END == 0 => self.unwritten.extend(frames::frame(PING, END, 0, payload)),
+            PING if flags & ACK == 0 => self.unwritten.extend(frames::frame(PING, ACK, 0, payload)),
             WINDOW_UPDATE if of == 0 => self.window += i64::from(frames::number(payload)),
             GOAWAY => result.disconnected += 1,
             DATA | HEADERS | RST_STREAM if of != 0 => {
@@ -267,7 +267,7 @@ impl Connection {
             }
             return;
         }
-        let is_over = kind == RST_STREAM || flags & END != 0;
+        let is_over = kind == RST_STREAM || flags & END_STREAM != 0;
         if !is_over || matches!(call.state, State::Over | State::Reset) {
             return;
         }

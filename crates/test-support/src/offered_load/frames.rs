@@ -1,40 +1,28 @@
 //! The frames that a client writes, and the few facts that it reads in those of a server.
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-/// END_STREAM, and ACK of SETTINGS and PING.
-pub(super) const END: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) use crate::http2::{
+    ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    frame,
+};
+use crate::http2::{CHECK, PREFACE, literal, text};
 
+/// The length of a frame's head.
 pub(super) const HEAD: usize = 9;
 
 /// What a client sends first: its preface, settings that forbid a table of headers, and room for
 /// the answers of a long load.
 pub(super) fn greeting() -> Vec<u8> {
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let mut bytes = PREFACE.to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]));
     bytes.extend(frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()));
     bytes
-}
-
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Returns the frame that begins a check. Without a traced header it leaves the table of headers as
 /// it is.
 pub(super) fn begin(deadline: std::time::Duration, traces: bool) -> Vec<u8> {
     let mut block = vec![0x83, 0x86];
-    block.extend(indexed_name(
-        4,
-        "/envoy.service.auth.v3.Authorization/Check",
-    ));
+    block.extend(indexed_name(4, CHECK));
     block.extend(indexed_name(1, "customs.egress.svc.cluster.local"));
     block.extend(literal("te", "trailers"));
     block.extend(literal(
@@ -62,7 +50,7 @@ pub(super) fn message(check: &[u8]) -> Vec<u8> {
         .map(|chunk| frame(DATA, 0, 0, chunk))
         .collect();
     if let Some(last) = chunks.last_mut() {
-        last[4] = END;
+        last[4] = END_STREAM;
     }
     chunks.concat()
 }
@@ -89,19 +77,11 @@ fn indexed_name(name: u8, value: &str) -> Vec<u8> {
     [&[name][..], &text(value)].concat()
 }
 
-fn literal(name: &str, value: &str) -> Vec<u8> {
-    [&[0][..], &text(name), &text(value)].concat()
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
-}
-
 /// Returns the status in the headers or trailers of an answer. The server must not use a table of
 /// headers, which [`greeting`] forbids.
 pub(super) fn grpc_status(block: &[u8]) -> Option<u32> {
     const NAME: &str = "grpc-status";
-    let plain = [&[u8::try_from(NAME.len()).ok()?], NAME.as_bytes()].concat();
+    let plain = text(NAME);
     let coded = huffman(NAME);
     let coded = [&[0x80 | u8::try_from(coded.len()).ok()?], &coded[..]].concat();
     let after = [plain, coded].iter().find_map(|name| {
