@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::explain::answer::Explanation;
-use super::server_connection::{ConnectError, ServerAddress, ServerStream};
+use super::server_connection::{ByteStream, ConnectError, ServerAddress};
 
 /// How long the server may take to answer: an explanation evaluates every rule.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
@@ -141,7 +141,7 @@ async fn post(server: &ServerAddress, question: String) -> Result<(StatusCode, B
 }
 
 async fn exchange(
-    stream: ServerStream,
+    stream: Box<dyn ByteStream>,
     request: Request<Full<Bytes>>,
 ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

@@ -8,11 +8,9 @@ mod address;
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -129,7 +127,7 @@ impl ServerAddress {
     ///
     /// # Errors
     /// Why there is no connection, and what to do.
-    pub(super) async fn connect(&self) -> Result<ServerStream, ConnectError> {
+    pub(super) async fn connect(&self) -> Result<Box<dyn ByteStream>, ConnectError> {
         self.failure.clear();
         let connecting = timeout(CONNECT_WAIT, self.stream());
         connecting.await.unwrap_or_else(|_late| {
@@ -139,7 +137,7 @@ impl ServerAddress {
         })
     }
 
-    async fn stream(&self) -> Result<ServerStream, ConnectError> {
+    async fn stream(&self) -> Result<Box<dyn ByteStream>, ConnectError> {
         let unreachable = |why| ConnectError::Unreachable {
             server: self.server.clone(),
             why,
@@ -147,13 +145,13 @@ impl ServerAddress {
         let (address, tls) = match &self.transport {
             Transport::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(unreachable)?;
-                return Ok(ServerStream::Unix(stream));
+                return Ok(Box::new(stream));
             }
             Transport::Tcp { address, tls } => (address, tls),
         };
         let stream = TcpStream::connect(address).await.map_err(unreachable)?;
         let Some(tls) = tls else {
-            return Ok(ServerStream::Tcp(stream));
+            return Ok(Box::new(stream));
         };
         let protocol = self.server.port.protocol();
         let failed = |why| ConnectError::Tls {
@@ -165,7 +163,7 @@ impl ServerAddress {
         let stream =
             connected.map_err(|why| failed(TlsClientError::of_handshake(&why, protocol)))?;
         match stream.protocol() {
-            Some(chosen) if chosen == protocol.as_bytes() => Ok(ServerStream::Tls(stream)),
+            Some(chosen) if chosen == protocol.as_bytes() => Ok(Box::new(stream)),
             _ => Err(failed(TlsClientError::ApplicationProtocol(
                 protocol.to_owned(),
             ))),
@@ -181,56 +179,7 @@ impl ServerAddress {
     }
 }
 
-/// The bytes of a connection to a server, whatever carries them.
-pub(super) enum ServerStream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// Over a unix socket.
-    Unix(UnixStream),
-    /// Over TLS.
-    Tls(ClientStream),
-}
+/// What carries bytes both ways.
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl AsyncRead for ServerStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            ServerStream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            ServerStream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for ServerStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            ServerStream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            ServerStream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            ServerStream::Tcp(stream) => Pin::new(stream).poll_flush(context),
-            ServerStream::Unix(stream) => Pin::new(stream).poll_flush(context),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            ServerStream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            ServerStream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
-}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
