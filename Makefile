@@ -5,7 +5,7 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz durability soak soak-picture bench tools format lint crates-alone manifests
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -14,6 +14,7 @@ help:
 	@echo "make durability    the audit log at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
 	@echo "make soak          faults and abuse in the long form: an hour of mixed load, twenty restarts (SOAK_SECONDS=60 RESTARTS=3 ABUSE_SECONDS=2)"
 	@echo "make soak-picture  draw the last ten minutes of the newest mixed load into docs/"
+	@echo "make simulate-fleet  draw docs/SCALE.md again: waits and policy changes in a large fleet (seeded)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
@@ -49,6 +50,10 @@ soak:
 # From the table of the newest mixed load, in whichever form it ran.
 soak-picture:
 	cargo run $(LOCKED) --quiet --example draw-soak -- $(BUILT)/tmp/soak.csv docs/benchmarks/soak.svg
+
+# Seeded, so it writes the same tables and pictures until the model changes. Half a minute.
+simulate-fleet:
+	cargo run $(LOCKED) --quiet --example simulate-fleet
 
 # Takes about half an hour by default; BENCH="cpu --rounds 5 --checks 50000" chooses parts and sizes, BENCH=--help says which.
 # PUBLISH=1 puts tables and pictures into docs/.

@@ -35,6 +35,8 @@ pub mod decoded_check;
 pub mod draw;
 #[cfg(feature = "rig")]
 pub mod envoy;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 #[cfg(feature = "fuzz-targets")]
 pub mod fuzz_targets;
 #[cfg(feature = "rig")]
