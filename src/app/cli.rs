@@ -6,6 +6,7 @@
 mod audit;
 mod client_tls;
 mod environment;
+mod operators;
 mod setting_args;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ pub use audit::{
 
 pub use client_tls::ClientTlsArgs;
 pub use environment::parse;
+pub use operators::{StatusArgs, StatusFormat};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 
 use super::policy_paths::PolicyPath;
@@ -55,6 +57,9 @@ pub enum Command {
     Diff(Box<DiffArgs>),
     /// Print the revision of the policy set that `serve` would have in force
     Revision(Box<ReadArgs>),
+    /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and
+    /// agree, 1 if not, 2 for an invalid flag
+    Status(Box<StatusArgs>),
     /// Verify, count and follow the audit log that a server writes
     Audit {
         /// The tool.

@@ -6,16 +6,15 @@
 use std::io;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::explain::answer::Explanation;
-use super::server_connection::{ByteStream, ConnectError, ServerAddress};
+use super::fetch::exchange;
+use super::server_connection::{ConnectError, ServerAddress};
 
 /// How long the server may take to answer: an explanation evaluates every rule.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
@@ -124,9 +123,10 @@ async fn post(server: &ServerAddress, question: String) -> Result<(StatusCode, B
             why,
         })?;
     let stream = server.connect().await?;
-    let answered = timeout(ANSWER_WAIT, exchange(stream, request)).await;
+    let answered = timeout(ANSWER_WAIT, exchange(stream, request, MAX_ANSWER)).await;
+    let answered = answered.map_err(|_| AskError::AnswerTimeout(named()))?;
     answered
-        .map_err(|_| AskError::AnswerTimeout(named()))?
+        .map(|(head, body)| (head.status, body))
         .map_err(|why| match server.tls_failure() {
             Some(failure) => failure.into(),
             None => AskError::Exchange {
@@ -138,21 +138,4 @@ async fn post(server: &ServerAddress, question: String) -> Result<(StatusCode, B
                 why,
             },
         })
-}
-
-async fn exchange(
-    stream: Box<dyn ByteStream>,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let answered = async move {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        Ok((
-            head.status,
-            Limited::new(body, MAX_ANSWER).collect().await?.to_bytes(),
-        ))
-    };
-    // The task that waits for the answer also drives the connection, which ends with it.
-    let (answered, _) = tokio::join!(answered, connection);
-    answered
 }

@@ -27,7 +27,11 @@ pub(super) fn positive_duration(path: &str, text: &str, wrong: &mut SettingsErro
     Duration::ZERO
 }
 
-fn parse(text: &str) -> Result<Duration, jiff::Error> {
+/// Parses a duration.
+///
+/// # Errors
+/// Why the text is not one.
+pub(super) fn parse(text: &str) -> Result<Duration, jiff::Error> {
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }

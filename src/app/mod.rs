@@ -3,8 +3,9 @@
 //! [`cli`] and [`settings`] hold what the user wants, `serve` connects the edges and starts them in
 //! order, `decision_log` connects the checks to the audit log and the metrics, `status` reports
 //! what is in force, `shutdown` ends everything in order. `commands` are the tools for policy
-//! authors, `explain` explains one decision to them and to operators, `client` sends the question
-//! to a running server, and `server_connection` connects to one. Nothing here decides.
+//! authors and operators, `explain` explains one decision to them, `client` sends the question to a
+//! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
+//! Nothing here decides.
 
 use std::process::ExitCode;
 
@@ -16,9 +17,11 @@ mod connection_settings;
 pub mod decision_log;
 mod durations;
 mod explain;
+mod fetch;
 mod opening;
 mod policy_paths;
 mod ports;
+mod replicas;
 mod serve;
 mod server_connection;
 mod settings;

@@ -71,8 +71,7 @@ impl fmt::Display for ServerName {
 
 impl ServerName {
     fn is_it_running(&self) -> String {
-        let (setting, address) = (self.port.setting(), &self.address);
-        format!("is `customs serve` running with {setting}{address}?")
+        self.port.is_it_running(&self.address)
     }
 
     /// Returns what to do if a server may have TLS and was asked without it.

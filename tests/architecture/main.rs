@@ -110,7 +110,12 @@ const IMPURE: &[&str] = &[
 ];
 
 /// The pure crates.
-const PURE: [&str; 3] = ["crates/engine/", "crates/policy/", "crates/analysis/"];
+const PURE: [&str; 4] = [
+    "crates/engine/",
+    "crates/policy/",
+    "crates/analysis/",
+    "crates/doctor/",
+];
 
 #[test]
 fn every_file_says_what_it_is() {

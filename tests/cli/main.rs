@@ -28,6 +28,7 @@ mod settings_reload;
 mod signals;
 mod sources;
 mod start;
+mod status;
 
 /// Returns a policy of namespace `demo-frontend` that denies its pods one host.
 pub(crate) fn denying(name: &str, host: &str) -> String {

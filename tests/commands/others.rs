@@ -106,6 +106,7 @@ fn every_command_has_a_man_page() {
         "check",
         "diff",
         "revision",
+        "status",
         "audit",
         "schema",
         "completions",

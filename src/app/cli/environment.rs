@@ -62,6 +62,7 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Diff(_)
         | Command::Revision(_) => true,
         Command::Settings
+        | Command::Status(_)
         | Command::Audit { .. }
         | Command::Schema { .. }
         | Command::Completions { .. }

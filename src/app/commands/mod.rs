@@ -1,7 +1,9 @@
-//! The tools for policy authors: commands that read policies without serving.
+//! The tools: commands for policy authors, which read policies without serving, and for operators,
+//! which ask running servers.
 //!
-//! They load policies as `serve` does, with the same settings and the same reader ([`sources`]), so
-//! their results apply to a server. They decide nothing themselves and change no file. Results go
+//! The tools for authors load policies as `serve` does, with the same settings and the same reader
+//! ([`sources`]), so their results apply to a server. They decide nothing themselves and change no
+//! file. Results go
 //! to stdout; errors that prevent a result go to stderr. The exit code is 0 if nothing is found, 1
 //! if something is, 2 for an invalid flag; of `check` it is the answer: 0 for allow, 1 for deny, 2
 //! for no answer; `diff` exits with 1 if some verdict differs.
@@ -29,10 +31,11 @@ mod sarif;
 mod schema;
 mod source_map;
 mod sources;
+mod status;
 mod test;
 mod test_report;
 
-/// Runs a tool for policy authors; `serve` and `settings` are not among them.
+/// Runs a tool; `serve` and `settings` are not among them.
 pub(super) fn run(command: Command) -> ExitCode {
     match command {
         Command::Lint(args) => {
@@ -45,6 +48,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Diff(args) => diff::run(*args),
         Command::Audit { command } => audit::run(command),
         Command::Revision(args) => with_settings(*args, revision::run),
+        Command::Status(args) => status::run(*args),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { command } => completions::man(command.as_deref()),

@@ -40,11 +40,11 @@ impl ServerPort {
         }
     }
 
-    /// Returns the flag of `serve` for such an address, up to the address.
-    pub(super) fn setting(self) -> &'static str {
+    /// Returns a question about the server that may have to be started.
+    pub(super) fn is_it_running(self, address: &str) -> String {
         match self {
-            ServerPort::Admin => "--admin ",
-            ServerPort::Tail => "--audit tail:",
+            ServerPort::Admin => format!("is `customs serve` running with --admin {address}?"),
+            ServerPort::Tail => format!("is `customs serve` running with --audit tail:{address}?"),
         }
     }
 
@@ -193,6 +193,11 @@ impl ServerAddress {
     /// Returns whether it is asked without TLS over a network, where TLS is possible.
     pub(in crate::app) fn may_lack_tls(&self) -> bool {
         matches!(self.transport, Transport::Tcp { tls: None, .. })
+    }
+
+    /// Returns whether it is a unix socket.
+    pub(in crate::app) fn is_unix(&self) -> bool {
+        matches!(self.transport, Transport::Unix(_))
     }
 
     /// Returns whether connections to it have TLS.
