@@ -5,7 +5,7 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -16,6 +16,7 @@ help:
 	@echo "make soak-picture  draw the last ten minutes of the newest mixed load into docs/"
 	@echo "make simulate-fleet  draw docs/SCALE.md again: waits and policy changes in a large fleet (seeded)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
+	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about 15 minutes)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
 	@echo "ENVOY=/path, GRPCURL=/path, ROTEL=/path and H2LOAD=/path use a binary that you have."
@@ -86,3 +87,8 @@ crates-alone:
 
 manifests:
 	@if [ -x deploy/istio/validate ]; then deploy/istio/validate; else echo "no deploy/istio/validate here"; fi
+
+# The parts and what they show: tests/mesh/run --list. The transcript is in target/mesh/transcript.txt.
+mesh:
+	$(if $(CUSTOMS),,cargo build $(LOCKED) --release --bin customs)
+	@CUSTOMS="$(or $(CUSTOMS),$(BUILT)/release/customs)" tests/mesh/run $(PARTS)

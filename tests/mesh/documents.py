@@ -1,0 +1,114 @@
+"""Runs the commands of a document, and compares what they print with what the document says.
+
+Is: every block that is fenced as `console`. A line that begins with `$ ` is a command, run by a shell in the root of the
+repository with the commands of the mesh (control.py); a line that ends in `\\` continues. The lines below it are what it
+prints, in this order: `...` in a line stands for any text, a line `...` for any lines. Each block is a step, named after its
+heading.
+
+Is not: an exact comparison. Lines between those that the document shows may be there. A command that only looks is repeated
+until it prints what it must, since what was changed before may be on its way.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+
+from .build import ROOT
+from .steps import StepFailed
+
+LOOKS = re.compile(r"\b(exec|logs|get|check|test|lint)\b")
+TRIES_FOR = 20
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a document, and the lines that it must print."""
+
+    line: str
+    printed: tuple
+
+
+@dataclass(frozen=True)
+class Block:
+    """The commands of one block, and where it is."""
+
+    heading: str
+    at: int
+    commands: tuple
+
+
+def blocks(text):
+    """Returns the blocks of a document."""
+    found, heading, inside = [], "", None
+    for number, line in enumerate(text.splitlines(), 1):
+        if inside is None:
+            if line.startswith("#"):
+                heading = line.lstrip("# ")
+            if line.strip() == "```console":
+                inside, start = [], number
+        elif line.strip() == "```":
+            found.append(Block(heading, start, _commands(inside)))
+            inside = None
+        else:
+            inside.append(line)
+    return found
+
+
+def _commands(lines):
+    commands = []
+    continued = False
+    for line in lines:
+        if line.startswith("$ "):
+            commands.append([line[2:], []])
+        elif continued:
+            commands[-1][0] = commands[-1][0][:-1] + line.strip()
+        else:
+            commands[-1][1].append(line)
+            continue
+        continued = commands[-1][0].endswith("\\")
+    return tuple(Command(line, tuple(printed)) for line, printed in commands)
+
+
+def matches(expected, printed):
+    """Whether the lines of a document are among those that were printed, in this order."""
+    remaining = iter([line.rstrip() for line in printed])
+    for line in expected:
+        if line.strip() in ("...", ""):
+            continue
+        pattern = re.compile(".*".join(map(re.escape, line.strip().split("..."))))
+        if not any(pattern.fullmatch(seen.strip()) for seen in remaining):
+            return line
+    return None
+
+
+def run(path, report, mesh, only=None):
+    """Runs the blocks of a document as steps."""
+    found = blocks((ROOT / path).read_text(encoding="utf-8"))
+    if not found:
+        raise StepFailed(f"{path} has no block that is fenced as console")
+    for block in found:
+        if only and not only(block):
+            continue
+        with report.step(f"{block.heading} ({path}:{block.at})", mesh) as step:
+            for command in block.commands:
+                run_command(step, command, mesh)
+
+
+def run_command(step, command, mesh):
+    """Runs one command; raises StepFailed if it does not print what the document says."""
+    deadline = time.monotonic() + (TRIES_FOR if LOOKS.search(command.line) else 0)
+    fails = any("exit code" in line for line in command.printed)
+    while True:
+        result = mesh.run(command.line)
+        lines = (result.out + result.err).splitlines()
+        missing = matches(command.printed, lines)
+        fits = missing is None and (result.code == 0 or fails)
+        if fits or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    step.note(f"$ {command.line}")
+    for line in lines[:12]:
+        step.note(f"  {line[:160]}")
+    if not fits:
+        what = f"the document says that it prints `{missing}`" if missing else f"it ended with {result.code}"
+        raise StepFailed(f"{command.line}: {what}")

@@ -1,0 +1,10 @@
+"""The parts of the test, each on a mesh of its own.
+
+Is: the list, in the order in which they run. A part has a docstring, whose first line says what it shows, and `run`.
+
+Is not: a way to share state: what one part does to its mesh, no other part sees.
+"""
+
+from . import scenario
+
+ALL = {"scenario": scenario}
