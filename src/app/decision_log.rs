@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
 use customs_audit::recorder::{Recorder, Reservation};
+use customs_engine::decision::Decision;
 use customs_engine::reason::Reason;
+use customs_engine::time::UnixNanos;
 use customs_extauthz::{Commit, DecisionLog};
 use customs_record::clock::now;
 use customs_record::{DecisionRecord, Entry, PeerAddress, RefusalCause};
@@ -31,8 +33,10 @@ impl AuditedDecisionLog {
     }
 
     fn observe(&self, record: &DecisionRecord) {
-        self.metrics.observe_decision(record.facts());
-        if record.facts().caller_gone {
+        let facts = record.facts();
+        let namespace = record.text(facts.namespace);
+        self.metrics.observe_decision(facts, namespace);
+        if facts.caller_gone {
             self.metrics.observe_caller_gone();
         }
     }
@@ -67,6 +71,10 @@ impl DecisionLog for AuditedDecisionLog {
 
     fn next_number(&self) -> u64 {
         self.recorder.number()
+    }
+
+    fn count_rules(&self, decision: &Decision, time: UnixNanos) {
+        self.metrics.rule_hits().count(decision, time);
     }
 
     async fn reserve(&self, record: &DecisionRecord) -> Option<Reservation> {

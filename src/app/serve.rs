@@ -411,14 +411,15 @@ fn reloader(
         settings: settings.engine.clone(),
         settings_file,
     };
-    let metrics = log.metrics.clone();
-    Reloader::new(options, publisher, move |entry| {
+    let (metrics, hits) = (log.metrics.clone(), log.metrics.clone());
+    let reloader = Reloader::new(options, publisher, move |entry| {
         if let Entry::PolicyChange(change) = &entry {
             metrics.observe_change(change);
         }
         // The receiver lives as long as this closure; after it, nothing is left to record.
         let _ = entries.send(entry);
-    })
+    });
+    reloader.before_publish(move |snapshot| hits.rule_hits().prepare(snapshot, now()))
 }
 
 fn overview(reloader: &Reloader, log: &AuditedDecisionLog, certificates: Certificates) -> Overview {

@@ -1,9 +1,9 @@
-//! The HTTP address for operators: liveness, readiness, status and metrics.
+//! The HTTP address for operators: liveness, readiness, status, metrics and the hits of rules.
 //!
 //! It is read-only, so it needs no password; it belongs on loopback or behind a network policy.
 //! [`questions`] defines who may ask questions, and [`connection`] bounds what a client may do. The
 //! rules: liveness depends on nothing but this process, and readiness is what the composition says
-//! it is. Status and metrics are computed for one client at a time, so that many of them do not
+//! it is. Status, metrics and hits are computed for one client at a time, so that many of them do not
 //! keep the machine from answering checks.
 
 mod connection;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -32,6 +32,7 @@ pub use report::{
 use super::exposition::Exposition;
 use super::metrics::Metrics;
 use super::questions::{self, Questions};
+use super::rule_hits::Listed;
 use customs_engine::time::UnixNanos;
 use customs_net::{Listener, Port, PortObserver, RuntimeTasks};
 use customs_policy::printable;
@@ -45,6 +46,7 @@ const PATHS: &str = "\
 /readyz   200 while checks are wanted, else 503 and why
 /status   what is in force, as JSON
 /metrics  numbers for Prometheus
+/rules    how often each rule in force was hit, as JSON; /rules?unused lists those that never were
 /explain  answers a question that is posted on loopback, as JSON
 ";
 
@@ -91,6 +93,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .route("/metrics", get(numbers))
+        .route("/rules", get(rules))
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,
@@ -140,7 +143,28 @@ fn why_not_ready(report: &StatusReport) -> Option<String> {
 
 async fn status(State(serving): State<Serving>) -> Response {
     let text = serving.in_turn(|state| serde_json::to_string_pretty(&(state.status)()));
-    match text.await {
+    document(text.await)
+}
+
+async fn rules(State(serving): State<Serving>, RawQuery(query): RawQuery) -> Response {
+    let listed = match query.as_deref().unwrap_or_default() {
+        "" => Listed::All,
+        "unused" => Listed::Unused,
+        _ => {
+            let text = "invalid query: ask for /rules, or for /rules?unused\n";
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        }
+    };
+    let text = serving.in_turn(|state| {
+        let report = state.metrics.rule_hits().report(listed);
+        serde_json::to_string_pretty(&report)
+    });
+    document(text.await)
+}
+
+/// Returns the answer that is a JSON document.
+fn document(text: serde_json::Result<String>) -> Response {
+    match text {
         Ok(text) => (
             [(header::CONTENT_TYPE, "application/json")],
             printable::json(&(text + "\n")).into_owned(),

@@ -1,11 +1,14 @@
 //! The metrics for Prometheus, in both of its text formats.
 //!
 //! It counts records and holds gauges that the composition sets; it measures nothing itself. The
-//! rules: every label has a closed list of values, so a client cannot create a series; and a check
+//! rules: every label has a bounded list of values, so a client cannot create series; and a check
 //! costs a few additions, because the counter of each combination is looked up once and then kept.
-//! Grants that expire are labelled with their rules, for the hundred that expire first.
+//! Labels with names of rules, grants and namespaces are bounded in number.
 
 mod certificates;
+mod names;
+mod namespaces;
+mod rules;
 mod scraped;
 mod sinks;
 
@@ -22,6 +25,7 @@ use prometheus_client::registry::Registry;
 
 use super::certificates::CertificatesReading;
 use super::exposition::Exposition;
+use super::rule_hits::RuleHits;
 use customs_audit::recorder::Reading;
 use customs_engine::effect::Effect;
 use customs_engine::enforcement::Enforcement;
@@ -32,44 +36,8 @@ use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
 use customs_record::{DecisionEntry, RefusalCause};
+pub use names::NAMES;
 use scraped::Scraped;
-
-/// Every metric, by the name under which Prometheus stores it; a histogram by the name of its
-/// family.
-pub const NAMES: &[&str] = &[
-    "customs_decisions_total",
-    "customs_check_duration_seconds",
-    "customs_checks_in_flight",
-    "customs_answers_withheld_total",
-    "customs_callers_gone_total",
-    "customs_check_panics_total",
-    "customs_refusals_total",
-    "customs_connections",
-    "customs_reloads_total",
-    "customs_policy_revision_info",
-    "customs_policy_loaded_timestamp_seconds",
-    "customs_policy_age_seconds",
-    "customs_policies",
-    "customs_policy_expiring_seconds",
-    "customs_rules",
-    "customs_sources_refused",
-    "customs_source_read_age_seconds",
-    "customs_watch_healthy",
-    "customs_ready",
-    "customs_enforcement_report",
-    "customs_audit_records_total",
-    "customs_audit_write_failures_total",
-    "customs_audit_dropped_total",
-    "customs_audit_queue_records",
-    "customs_audit_queue_bytes",
-    "customs_audit_healthy",
-    "customs_audit_withholding",
-    "customs_tls_certificate_not_after_timestamp_seconds",
-    "customs_tls_files_refused",
-    "customs_tls_reloads_total",
-    "customs_questions_total",
-    "customs_build_info",
-];
 
 /// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 16] = [
@@ -80,6 +48,9 @@ const BUCKETS: [f64; 16] = [
 /// The number of distinct kinds of decisions.
 const KINDS: usize =
     Effect::ALL.len() * Effect::ALL.len() * Reason::ALL.len() * IdentityState::ALL.len();
+
+/// The label of what has no series of its own.
+const OTHERS: &str = "_other";
 
 /// Names and values of a series.
 type Labels = Vec<(&'static str, &'static str)>;
@@ -254,8 +225,14 @@ impl Metrics {
         registry.register_collector(Box::new(self.scraped.clone()));
     }
 
-    /// Counts a decided check.
-    pub fn observe_decision<T>(&self, entry: &DecisionEntry<T>) {
+    /// Returns the counts of the rules in force.
+    pub fn rule_hits(&self) -> &RuleHits {
+        &self.scraped.rule_hits
+    }
+
+    /// Counts a decided check. `namespace` is the one that the caller's principal names; it counts
+    /// if the caller's identity is valid.
+    pub fn observe_decision<T>(&self, entry: &DecisionEntry<T>, namespace: &str) {
         let reason = entry.verdict.reason;
         let (effect, dry_run, identity) = (entry.effect, entry.dry_run.effect, entry.identity);
         if let Some(counter) = self.kinds.get(kind(effect, dry_run, reason, identity)) {
@@ -266,6 +243,11 @@ impl Metrics {
                 })
                 .inc();
         }
+        let namespace = match identity {
+            IdentityState::Valid => namespace,
+            _ => "",
+        };
+        self.scraped.namespaces.count(namespace, effect);
         if reason == Reason::AuditUnavailable {
             self.observe_withheld();
         }

@@ -7,7 +7,7 @@
 //! [`health`] serves Envoy and Kubernetes over gRPC, [`admin`] serves people and Kubernetes over
 //! HTTP, [`questions`] answers operators, [`metrics`] serves Prometheus, [`certificates`] watches
 //! over those of the addresses, [`refusals`] counts connections and requests that were not checks,
-//! and [`telemetry`] sets up the log.
+//! [`rule_hits`] counts the checks of each rule, and [`telemetry`] sets up the log.
 
 pub mod admin;
 pub mod certificates;
@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod panic_log;
 pub mod questions;
 pub mod refusals;
+pub mod rule_hits;
 pub mod telemetry;

@@ -23,6 +23,7 @@ mod printed;
 mod questions;
 mod record;
 mod refusals;
+mod rule_hits;
 mod settings;
 mod settings_reload;
 mod signals;

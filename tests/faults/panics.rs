@@ -19,8 +19,10 @@ use customs_audit::redact::RedactConfig;
 use customs_audit::sink_queue::Limits;
 use customs_audit::start::{AuditLog, AuditLogConfig, start};
 use customs_audit::writer::Durability;
+use customs_engine::decision::Decision;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
 use customs_extauthz::response::{self, Options};
 use customs_extauthz::{Checks, Commit, Deadline, DecisionLog, PeerIdentity};
 use customs_policy::compile::compile;
@@ -37,7 +39,7 @@ const EVERY: u64 = 100;
 
 /// The functions that panic in turn. A check that waits for the disk has been recorded once it is
 /// committed.
-const FUNCTIONS: [&str; 4] = ["next_number", "reserve", "commit", "record"];
+const FUNCTIONS: [&str; 5] = ["next_number", "count_rules", "reserve", "commit", "record"];
 
 /// Panics in the function that is due, once, and passes everything on.
 struct FailingLog {
@@ -63,6 +65,11 @@ impl DecisionLog for FailingLog {
     fn next_number(&self) -> u64 {
         self.may_panic("next_number");
         self.log.next_number()
+    }
+
+    fn count_rules(&self, decision: &Decision, time: UnixNanos) {
+        self.may_panic("count_rules");
+        self.log.count_rules(decision, time);
     }
 
     async fn reserve(&self, record: &DecisionRecord) -> Option<Reservation> {
@@ -145,7 +152,7 @@ fn audit_log(file: &Path, durability: Durability) -> AuditLog {
 async fn exactly_the_checks_that_fail_are_denied_and_all_are_accounted_for() {
     for (durability, functions) in [
         (Durability::None, &FUNCTIONS[..]),
-        (Durability::Always, &FUNCTIONS[..3]),
+        (Durability::Always, &FUNCTIONS[..4]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("audit.jsonl");

@@ -108,6 +108,15 @@ async fn a_denial_says_why_and_whom_to_ask() {
 }
 
 #[tokio::test]
+async fn the_rules_that_a_check_names_are_counted_once() {
+    let rig = Rig::start(SEED, Settings::default()).await;
+    rig.check(http(SLEEP, "www.aliyun.com", "GET", "/")).await;
+    rig.check(http(OTHER, "ok.example", "GET", "/")).await;
+    let counted = rig.log.rules.lock().unwrap().clone();
+    assert_eq!(counted, ["ep:demo-frontend/egress#no-aliyun"]);
+}
+
+#[tokio::test]
 async fn metadata_is_text_under_the_documented_names() {
     let rig = Rig::start(SEED, Settings::default()).await;
     for (principal, effect) in [(SLEEP, "deny"), (OTHER, "allow")] {

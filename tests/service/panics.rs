@@ -47,7 +47,7 @@ async fn settled(rig: &Rig) {
 
 #[tokio::test]
 async fn a_panic_denies_one_check_and_no_other_on_the_connection() {
-    for function in ["next_number", "reserve", "commit", "record"] {
+    for function in ["next_number", "count_rules", "reserve", "commit", "record"] {
         let rig = Rig::start(SEED, Settings::default()).await;
         rig.log.gate.forget_permits(1000);
         rig.log.panics.lock().unwrap().push(function);

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use customs::ops::health::{self, HealthHandle};
+use customs_engine::decision::Decision;
 use customs_engine::reason::Reason;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
+use customs_engine::time::UnixNanos;
 use customs_extauthz::Services;
 use customs_extauthz::response::Options;
 use customs_extauthz::response::metadata::Fields;
@@ -82,6 +84,8 @@ pub(crate) struct Rig {
 /// A decision log that stores records, can be full, and can hold checks back.
 pub(crate) struct TestDecisionLog {
     entries: Mutex<Vec<DecisionRecord>>,
+    /// The rules that were counted.
+    pub rules: Mutex<Vec<String>>,
     withheld: Mutex<usize>,
     full: Mutex<bool>,
     lossy: Mutex<bool>,
@@ -147,6 +151,12 @@ impl DecisionLog for TestDecisionLog {
     fn next_number(&self) -> u64 {
         self.may_panic("next_number");
         1
+    }
+
+    fn count_rules(&self, decision: &Decision, _time: UnixNanos) {
+        self.may_panic("count_rules");
+        let ids = decision.named_rules().map(|info| info.id.to_string());
+        self.rules.lock().unwrap().extend(ids);
     }
 
     async fn reserve(&self, _record: &DecisionRecord) -> Option<Held> {
@@ -280,6 +290,7 @@ impl Rig {
         }
         let log = Arc::new(TestDecisionLog {
             entries: Mutex::default(),
+            rules: Mutex::default(),
             withheld: Mutex::default(),
             full: Mutex::default(),
             lossy: Mutex::default(),

@@ -34,6 +34,16 @@ impl NamedRule {
             NamedRule::BuiltIn(_) | NamedRule::Unauthenticated => None,
         }
     }
+
+    /// Returns every rule from the policy files that the answer names.
+    fn infos(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
+        let (first, second) = match self {
+            NamedRule::Policy(info) => (Some(info), None),
+            NamedRule::Both(entry, istio) => (Some(entry), Some(istio)),
+            NamedRule::BuiltIn(_) | NamedRule::Unauthenticated => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 impl fmt::Display for NamedRule {
@@ -208,6 +218,23 @@ impl Decision {
         }
     }
 
+    /// Returns the rules from the policy files that the decision names, each once: those of both
+    /// answers, the exceptions that opened a deny, and the AUDIT rule that marks the request.
+    pub fn named_rules(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
+        let all = || {
+            let answers = [&self.verdict, &self.dry_run].into_iter();
+            let named = answers.flat_map(|answer| answer.rule.infos().chain(&answer.exception));
+            named.chain(&self.audit)
+        };
+        let is_first = move |place: usize, info: &Arc<RuleInfo>| {
+            !all().take(place).any(|before| Arc::ptr_eq(before, info))
+        };
+        let numbered = all().enumerate();
+        numbered
+            .filter(move |(place, info)| !info.id.is_unloaded() && is_first(*place, info))
+            .map(|(_, info)| info)
+    }
+
     /// Turns the decision into a denial, because it could not be recorded.
     pub fn withhold(&mut self) {
         self.deny(Reason::AuditUnavailable);
@@ -227,6 +254,8 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::place::Place;
+    use crate::rule_info::{About, RuleId};
 
     #[test]
     fn gates_are_reported_by_name() {
@@ -239,5 +268,66 @@ mod tests {
             ("istio", "isolation")
         );
         assert_eq!(Gates::NONE.in_state(Gate::Closed), "");
+    }
+
+    #[test]
+    fn each_rule_that_a_decision_names_is_named_once() {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| {
+            let id = RuleId::entry("ns/p".into(), name);
+            Arc::new(RuleInfo::new(id, Place::whole("f"), About::default()))
+        });
+        let unloaded = RuleInfo::new(RuleId::unloaded("ns"), Place::whole("f"), About::default());
+        let unloaded = NamedRule::Policy(Arc::new(unloaded));
+        let built_in = Answer::built_in(Reason::DefaultAllow);
+        let answer = |rule, exception: Option<&Arc<RuleInfo>>| Answer {
+            rule,
+            exception: exception.cloned(),
+            ..built_in.clone()
+        };
+        let policy = |info: &Arc<RuleInfo>| NamedRule::Policy(info.clone());
+        let both = NamedRule::Both(a.clone(), b.clone());
+        for (verdict, dry_run, audit, expected) in [
+            (built_in.clone(), built_in.clone(), None, ""),
+            (
+                answer(policy(&a), None),
+                answer(policy(&a), None),
+                None,
+                "a",
+            ),
+            (answer(unloaded, None), answer(policy(&a), None), None, "a"),
+            (answer(both.clone(), None), answer(both, None), None, "ab"),
+            (
+                answer(policy(&a), None),
+                answer(policy(&b), None),
+                Some(&a),
+                "ab",
+            ),
+            (
+                answer(policy(&a), Some(&c)),
+                answer(policy(&b), Some(&c)),
+                Some(&d),
+                "acbd",
+            ),
+            (built_in.clone(), answer(policy(&b), None), Some(&d), "bd"),
+            (
+                Answer {
+                    expired: Some(c.clone()),
+                    ..answer(policy(&a), None)
+                },
+                built_in.clone(),
+                None,
+                "a",
+            ),
+        ] {
+            let decision = Decision {
+                audit: audit.cloned(),
+                ..Decision::new(verdict, dry_run, IdentityState::Valid, Enforcement::Enforce)
+            };
+            let named: String = decision
+                .named_rules()
+                .map(|info| info.id.part().to_string())
+                .collect();
+            assert_eq!(named, expected, "{decision:?}");
+        }
     }
 }

@@ -86,6 +86,12 @@ impl RuleId {
         }
     }
 
+    /// Returns whether it is the isolation of a namespace whose policies were never loaded, which is
+    /// no part of a policy file.
+    pub fn is_unloaded(&self) -> bool {
+        self.part == Part::Unloaded
+    }
+
     /// Returns the family of the rule.
     pub fn family(&self) -> Family {
         self.family
@@ -117,7 +123,7 @@ fn number(index: usize) -> u32 {
 
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.part == Part::Unloaded {
+        if self.is_unloaded() {
             return f.write_str("builtin#namespace_unloaded");
         }
         // Each part is written by itself: a record spells one or two ids, and a format string costs

@@ -59,10 +59,44 @@ impl Rules {
         }
     }
 
+    /// Every part of the policies that an answer can name, with what it is.
+    pub fn named_parts(&self) -> impl Iterator<Item = (NamedPart, &Arc<RuleInfo>)> {
+        let rules = || RuleList::ALL.into_iter().flat_map(|list| self.list(list));
+        let exceptions = rules().flat_map(|rule| &rule.except);
+        let is_named = |policy: &&Arc<EgressScope>| policy.isolate && !policy.info.id.is_unloaded();
+        let isolating = self.egress_policies.iter().filter(is_named);
+        let rules = rules().map(|rule| (NamedPart::Rule, &rule.info));
+        rules
+            .chain(exceptions.map(|except| (NamedPart::Exception, &except.info)))
+            .chain(isolating.map(|policy| (NamedPart::Isolation, &policy.info)))
+    }
+
     /// The conditions of all rules.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let rules = RuleList::ALL.into_iter().flat_map(|list| self.list(list));
         rules.flat_map(|rule| &rule.when)
+    }
+}
+
+/// A part of the policies that an answer can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedPart {
+    /// A rule of an AuthorizationPolicy, or an entry of an EgressPolicy.
+    Rule,
+    /// An exception of a deny.
+    Exception,
+    /// An EgressPolicy that isolates the callers that it selects.
+    Isolation,
+}
+
+impl NamedPart {
+    /// Returns the name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NamedPart::Rule => "rule",
+            NamedPart::Exception => "exception",
+            NamedPart::Isolation => "isolation",
+        }
     }
 }
 

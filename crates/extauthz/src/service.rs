@@ -46,6 +46,8 @@ pub trait DecisionLog: Send + Sync + 'static {
     fn begin(&self) -> Self::InFlight<'_>;
     /// Returns the number of the next decision.
     fn next_number(&self) -> u64;
+    /// Counts the rules that a decision names.
+    fn count_rules(&self, decision: &Decision, time: UnixNanos);
     /// Reserves room for the record of a decision, waiting a bounded time. `None` if it could not
     /// be recorded.
     fn reserve(
@@ -210,6 +212,7 @@ impl<L: DecisionLog> Checks<L> {
         let snapshot = self.reader.snapshot();
         let request = attributes.normalise(snapshot.settings());
         let decision = snapshot.decide(&request, begun.time);
+        self.log.count_rules(&decision, begun.time);
         self.decided(attributes, &request, decision, &snapshot, begun)
     }
 

@@ -79,6 +79,9 @@ impl Trigger {
 /// Receives the record of a change, or of the expiration of a grant.
 type OnEntry = Box<dyn Fn(Entry) + Send + Sync>;
 
+/// Prepares what else depends on a set, before it is in force.
+type BeforePublish = Arc<dyn Fn(&Snapshot) + Send + Sync>;
+
 /// The loop, after its first load.
 pub struct Reloader {
     rescan: Duration,
@@ -97,6 +100,7 @@ pub struct Reloader {
     publisher: Publisher,
     status: channel::Sender<Status>,
     on_entry: OnEntry,
+    before_publish: BeforePublish,
     /// Up to when expirations were recorded.
     expirations_recorded_until: UnixNanos,
     /// Whether the first cycle is over.
@@ -175,8 +179,18 @@ impl Reloader {
             publisher,
             status: channel::Sender::new(status),
             on_entry: Box::new(on_entry),
+            before_publish: Arc::new(|_| {}),
             expirations_recorded_until: now(),
             begun: false,
+        }
+    }
+
+    /// Has `prepare` see each set before it is in force, where no check waits for it.
+    #[must_use]
+    pub fn before_publish(self, prepare: impl Fn(&Snapshot) + Send + Sync + 'static) -> Reloader {
+        Reloader {
+            before_publish: Arc::new(prepare),
+            ..self
         }
     }
 
@@ -250,7 +264,7 @@ impl Reloader {
         self.settling.clear();
         self.watcher.rearm(self.pace()).await;
         let (policy_set, settings) = (self.policy_set.clone(), self.settings_file.clone());
-        let mut cycle = self.cycle.clone();
+        let (mut cycle, prepare) = (self.cycle.clone(), self.before_publish.clone());
         let options = CycleOptions {
             cache: Arc::new(cache),
             pause: self.pause,
@@ -258,6 +272,9 @@ impl Reloader {
         let work = move || {
             let (policy_set, outcome) =
                 cycle.read_and_reload(policy_set, settings.as_ref(), &options);
+            if let Some(snapshot) = &outcome.snapshot {
+                prepare(snapshot);
+            }
             (policy_set, outcome, options.cache.take_entries(), cycle)
         };
         match background::run(self.pace(), work).await {

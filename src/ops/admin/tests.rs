@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::*;
 
 mod failing;
+mod rules;
 use std::collections::BTreeMap;
 
 use customs_engine::rules::RuleCounts;
@@ -293,7 +294,9 @@ async fn an_unknown_path_lists_the_known_ones() {
     for path in ["/", "/stats", "/status/"] {
         let (code, _, body) = get(&server, path).await;
         assert_eq!(code, 404, "{path}");
-        for known in ["/healthz", "/readyz", "/status", "/metrics", "/explain"] {
+        for known in [
+            "/healthz", "/readyz", "/status", "/metrics", "/rules", "/explain",
+        ] {
             assert!(body.contains(known), "{path}");
         }
     }

@@ -9,8 +9,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 
-use super::{Labels, certificates, signed, sinks};
+use super::namespaces::NamespaceDecisions;
+use super::{Labels, certificates, rules, signed, sinks};
 use crate::ops::certificates::CertificatesReading;
+use crate::ops::rule_hits::RuleHits;
 use customs_audit::recorder::Reading;
 use customs_engine::expirations::Expirations;
 use customs_engine::time::UnixNanos;
@@ -24,6 +26,8 @@ pub(super) struct Scraped {
     revision: Mutex<Option<String>>,
     expirations: Mutex<Expirations>,
     reads: Mutex<Vec<(String, UnixNanos)>>,
+    pub(super) rule_hits: RuleHits,
+    pub(super) namespaces: NamespaceDecisions,
     pub(super) audit: OnceLock<Source<Reading>>,
     pub(super) connections: OnceLock<Source<(&'static str, usize)>>,
     pub(super) certificates: OnceLock<Source<CertificatesReading>>,
@@ -76,6 +80,8 @@ impl Collector for Scraped {
             "Open connections by port",
             &connections,
         )?;
+        rules::encode(&mut encoder, &self.rule_hits)?;
+        self.namespaces.encode(&mut encoder)?;
         let readings = self.certificates.get().map(|read| read());
         certificates::encode(&mut encoder, &readings.unwrap_or_default())?;
         let readings = self.audit.get().map(|read| read()).unwrap_or_default();

@@ -83,7 +83,10 @@ fn assert_has(metrics: &Metrics, lines: &[&str]) {
 #[test]
 fn the_list_of_names_is_what_is_shown() {
     let metrics = Metrics::new();
-    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
+    metrics.observe_decision(
+        &decision(Reason::DefaultAllow, Reason::DefaultAllow, 1),
+        "shop",
+    );
     metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     metrics.watch_connections(|| vec![("checks", 3), ("admin", 0)]);
@@ -119,13 +122,18 @@ fn every_kind_of_decision_has_its_own_place() {
 #[test]
 fn decisions_are_counted_by_their_answers() {
     let metrics = Metrics::new();
-    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 7));
-    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DeniedByRule, 300));
-    metrics.observe_decision(&decision(
-        Reason::AuditUnavailable,
-        Reason::DefaultAllow,
-        2_000_000,
-    ));
+    metrics.observe_decision(
+        &decision(Reason::DefaultAllow, Reason::DeniedByRule, 7),
+        "shop",
+    );
+    metrics.observe_decision(
+        &decision(Reason::DefaultAllow, Reason::DeniedByRule, 300),
+        "shop",
+    );
+    metrics.observe_decision(
+        &decision(Reason::AuditUnavailable, Reason::DefaultAllow, 2_000_000),
+        "shop",
+    );
     assert_has(
         &metrics,
         &[
@@ -370,6 +378,34 @@ fn open_connections_are_shown_by_port() {
         &[
             r#"customs_connections{port="checks"} 3"#,
             r#"customs_connections{port="admin"} 0"#,
+        ],
+    );
+}
+
+#[test]
+fn decisions_are_counted_by_the_namespace_of_a_valid_caller() {
+    let metrics = Metrics::new();
+    for (identity, namespace) in [
+        (IdentityState::Valid, "shop"),
+        (IdentityState::UntrustedDomain, "shop"),
+        (IdentityState::Unauthenticated, ""),
+        (IdentityState::Valid, "_other"),
+    ] {
+        let decision = DecisionEntry {
+            identity,
+            ..decision(Reason::DeniedByRule, Reason::DeniedByRule, 7)
+        };
+        metrics.observe_decision(&decision, namespace);
+    }
+    assert_has(
+        &metrics,
+        &[
+            r#"customs_namespace_decisions_total{namespace="shop",effect="deny"} 1"#,
+            r#"customs_namespace_decisions_total{namespace="shop",effect="allow"} 0"#,
+            r#"customs_namespace_decisions_total{namespace="_none",effect="deny"} 2"#,
+            r#"customs_namespace_decisions_total{namespace="_other",effect="deny"} 1"#,
+            r#"customs_rule_hits_total{rule="_other"} 0"#,
+            "customs_rules_unused 0",
         ],
     );
 }

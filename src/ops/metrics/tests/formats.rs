@@ -74,7 +74,10 @@ fn after_labels(mut rest: &str) -> Option<&str> {
 #[test]
 fn both_formats_name_each_family_as_they_must_and_agree() {
     let metrics = Metrics::new();
-    metrics.observe_decision(&decision(Reason::DefaultAllow, Reason::DefaultAllow, 1));
+    metrics.observe_decision(
+        &decision(Reason::DefaultAllow, Reason::DefaultAllow, 1),
+        "shop",
+    );
     metrics.set_expirations(expirations());
     metrics.set_reads(vec![("policies".into(), UnixNanos(0))]);
     metrics.watch_audit(|| {

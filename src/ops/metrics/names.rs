@@ -1,0 +1,42 @@
+//! The names of the metrics. A test holds them to what a scrape shows, and another one to the
+//! documents.
+
+/// Every metric, by the name under which Prometheus stores it; a histogram by the name of its
+/// family.
+pub const NAMES: &[&str] = &[
+    "customs_decisions_total",
+    "customs_check_duration_seconds",
+    "customs_checks_in_flight",
+    "customs_answers_withheld_total",
+    "customs_callers_gone_total",
+    "customs_check_panics_total",
+    "customs_refusals_total",
+    "customs_connections",
+    "customs_reloads_total",
+    "customs_policy_revision_info",
+    "customs_policy_loaded_timestamp_seconds",
+    "customs_policy_age_seconds",
+    "customs_policies",
+    "customs_policy_expiring_seconds",
+    "customs_rules",
+    "customs_rule_hits_total",
+    "customs_rules_unused",
+    "customs_namespace_decisions_total",
+    "customs_sources_refused",
+    "customs_source_read_age_seconds",
+    "customs_watch_healthy",
+    "customs_ready",
+    "customs_enforcement_report",
+    "customs_audit_records_total",
+    "customs_audit_write_failures_total",
+    "customs_audit_dropped_total",
+    "customs_audit_queue_records",
+    "customs_audit_queue_bytes",
+    "customs_audit_healthy",
+    "customs_audit_withholding",
+    "customs_tls_certificate_not_after_timestamp_seconds",
+    "customs_tls_files_refused",
+    "customs_tls_reloads_total",
+    "customs_questions_total",
+    "customs_build_info",
+];
