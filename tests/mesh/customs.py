@@ -69,9 +69,14 @@ class Customs:
             result.append(word)
         return result
 
+    @property
+    def probe(self):
+        """The readiness probe of the manifest."""
+        return self._container.get("readinessProbe", {})
+
     def ready(self):
-        """The answer of the readiness probe of the manifest."""
-        probe = self._container.get("readinessProbe", {})
+        """The answer of the readiness probe."""
+        probe = self.probe
         if not self.process.running():
             return False
         if "grpc" in probe:

@@ -35,13 +35,36 @@ class Pod:
     customs: Customs | None = None
     volumes: Volumes | None = None
     reported: tuple = ()
+    probe: "Probe | None" = None
     ending: float | None = None  # since when it ends
 
     def programs(self):
         return [part for part in (self.customs, self.envoy) if part]
 
     def ready(self):
-        return all(part.ready() for part in self.programs())
+        """The state that the probes lead to."""
+        if self.probe is None:
+            self.probe = Probe(self.customs.probe if self.customs else {})
+        return self.probe.ready(lambda: all(part.ready() for part in self.programs()))
+
+
+class Probe:
+    """A readiness probe: asked at every round until the pod is ready, then at its period; some failures make it unready."""
+
+    def __init__(self, spec):
+        self._period, self._threshold = spec.get("periodSeconds", 10), spec.get("failureThreshold", 3)
+        self._ready, self._failures, self._next = False, 0, 0.0
+
+    def ready(self, ask):
+        if self._ready and time.monotonic() < self._next:
+            return True
+        self._next = time.monotonic() + self._period
+        if ask():
+            self._ready, self._failures = True, 0
+        else:
+            self._failures += 1
+            self._ready = self._ready and self._failures < self._threshold
+        return self._ready
 
 
 class Kubelet:

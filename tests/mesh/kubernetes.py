@@ -105,7 +105,7 @@ class Kubernetes:
         """Applies a document, or a list of them, or YAML text."""
         if not isinstance(documents, str):
             documents = yaml.safe_dump_all(documents if isinstance(documents, list) else [documents])
-        return self.must("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=documents)
+        return self.must("apply", "-f", "-", stdin=documents)
 
     def call(self, method, path, body=None, kind="application/json", raw=False):
         """One HTTP request to the API; returns the document, or None if the object does not exist."""

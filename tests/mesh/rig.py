@@ -88,10 +88,10 @@ class Mesh:
     # What an operator does.
 
     def apply(self, what):
-        """Applies a file or a folder (by `-k` if it is a kustomization), a document, a list of documents, or YAML text."""
-        if not isinstance(what, Path):
+        """Applies a path: a file or a folder (by `-k` if it is a kustomization), a document, a list of documents, or YAML text."""
+        if not isinstance(what, Path) and (not isinstance(what, str) or "\n" in what):
             return self.kubernetes.apply(what)
-        path = what if what.is_absolute() else ROOT / what
+        path = ROOT / what
         flag = "-k" if (path / "kustomization.yaml").exists() else "-f"
         return self.kubernetes.must("apply", flag, path)
 

@@ -10,8 +10,13 @@ import contextlib
 import time
 import traceback
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from .client import Request
+
+
+# customs writes records to its output in groups.
+WRITTEN_WITHIN = 1.2
 
 
 class StepFailed(AssertionError):
@@ -45,13 +50,15 @@ DENIED = Expect(403, "denied_by_rule")
 class Report:
     """Prints steps as they end, and keeps the transcript."""
 
-    def __init__(self, file):
-        self.failed, self.passed, self._file, self.part = [], 0, file, ""
+    def __init__(self, file, quiet=False):
+        self.failed, self.passed, self.part = [], 0, ""
+        self.file, self._quiet = file, quiet
 
     def line(self, text):
-        print(text, flush=True)
-        self._file.write(text + "\n")
-        self._file.flush()
+        if not self._quiet:
+            print(text, flush=True)
+        self.file.write(text + "\n")
+        self.file.flush()
 
     @contextlib.contextmanager
     def step(self, name, mesh):
@@ -79,7 +86,7 @@ class Step:
 
     def __init__(self, mesh):
         self.mesh, self.lines = mesh, []
-        self._records = len(mesh.records()) if mesh else 0
+        self._began = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
     def note(self, text):
         self.lines.append(text)
@@ -105,8 +112,8 @@ class Step:
         return answer
 
     def new_records(self):
-        """The decision records that were written since the step began."""
-        return self.mesh.records()[self._records :]
+        """The records of decisions that were made since the step began."""
+        return [record for record in self.mesh.records() if record["time"] >= self._began]
 
     def recorded(self, within=5, **fields):
         """A record of this step has these fields."""
@@ -123,7 +130,8 @@ class Step:
         return found[-1]
 
     def not_recorded(self, **fields):
-        """No record of this step has these fields."""
+        """No record of this step has these fields, once those under way have been written."""
+        time.sleep(WRITTEN_WITHIN)
         found = [each for each in self.new_records() if all(each.get(k) == v for k, v in fields.items())]
         self.note(f"  record: {', '.join(f'{k} {v}' for k, v in fields.items()) or 'any'}: {len(found)}")
         if found:

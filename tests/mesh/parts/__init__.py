@@ -5,6 +5,14 @@ Is: the list, in the order in which they run. A part has a docstring, whose firs
 Is not: a way to share state: what one part does to its mesh, no other part sees.
 """
 
-from . import scenario
+from . import bypass, https, manifests, mistakes, outage, scenario, self_test
 
-ALL = {"scenario": scenario}
+ALL = {
+    "scenario": scenario,
+    "https": https,
+    "bypass": bypass,
+    "mistakes": mistakes,
+    "outage": outage,
+    "manifests": manifests,
+    "self-test": self_test,
+}
