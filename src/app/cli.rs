@@ -28,6 +28,7 @@ pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 
 use super::policy_paths::PolicyPath;
 use customs_analysis::findings::EXPIRY_DAYS;
+use customs_policy::language::LanguageVersion;
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.
 #[derive(Debug, Parser)]
@@ -108,6 +109,9 @@ pub struct LintOptions {
     /// Report grants that expire within this many days; 0 reports only those that have expired
     #[arg(long, value_name = "N", default_value_t = EXPIRY_DAYS)]
     pub(super) expiry_days: u32,
+    /// Report what this older version of customs would refuse, such as 0.1
+    #[arg(long, value_name = "VERSION")]
+    pub(super) target: Option<LanguageVersion>,
 }
 
 /// How `lint` prints problems.

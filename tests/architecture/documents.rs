@@ -6,6 +6,7 @@ use std::fs;
 
 use super::{read, root, rust_files, section, set};
 use customs_engine::reason::Reason;
+use customs_policy::language::LanguageVersion;
 use customs_policy::problem::Code;
 
 /// Returns the names between backticks in the first column of a document's tables, or in its
@@ -23,6 +24,14 @@ fn problem_codes_and_reasons_are_documented() {
         documented(section(&policy, "## Problem codes"), "### `"),
         codes
     );
+    for code in Code::ALL
+        .iter()
+        .filter(|code| code.since() > LanguageVersion::FIRST)
+    {
+        let remark = format!("Since {}.", code.since());
+        let section = section(&policy, &format!("### `{}`", code.as_str()));
+        assert!(section.contains(&remark), "{}: {remark}", code.as_str());
+    }
     let reasons = set(Reason::ALL.iter().map(|r| r.as_str()));
     assert_eq!(documented(section(&policy, "## Reasons"), "| `"), reasons);
 }

@@ -108,6 +108,47 @@ fn expirations_of_grants_are_reported_for_any_time() {
     }
 }
 
+/// Every field of every kind exists since the first version. `crates/policy/src/language/tests.rs`
+/// shows what is reported of a field that came later.
+#[test]
+fn the_examples_load_in_every_version_of_the_language() {
+    let version = concat!(
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        ".",
+        env!("CARGO_PKG_VERSION_MINOR")
+    );
+    let examples = super::repository().join("policies/examples");
+    for target in ["0.1", version, env!("CARGO_PKG_VERSION")] {
+        for example in std::fs::read_dir(&examples).unwrap() {
+            let example = example.unwrap().path();
+            if !example.is_dir() {
+                continue;
+            }
+            let lint = |flags: &[&str]| ended(command(&example).arg("lint").args(flags).arg("."));
+            let (with, without) = (lint(&["--target", target]), lint(&[]));
+            let shown = example.display();
+            assert_eq!(
+                (with.code, &with.stdout),
+                (without.code, &without.stdout),
+                "{shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_version_that_is_not_known_is_refused_with_those_that_are() {
+    let folder = Folder::with(&[("policies/a.yaml", &clean())]);
+    assert_eq!(folder.run("lint --target 0.1").code, Some(0));
+    for version in ["9.9", "latest", "v0.1"] {
+        let ended = folder.run(&format!("lint --target {version}"));
+        assert_eq!(ended.code, Some(2), "{version}");
+        let said =
+            format!("unknown version `{version}`: this customs knows the policy languages of 0.1");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_bad_flag_has_another_exit_code_than_a_bad_policy() {
     let folder = Folder::with(&[("policies/a.yaml", &clean())]);

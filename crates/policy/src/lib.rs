@@ -17,6 +17,7 @@
 //! - [`policy_set`] decides which sources may be in force together, and [`policy_change`] describes
 //!   the outcome of a change for records and the status.
 //! - [`store`] is the one cell in which the snapshot in force is swapped.
+//! - [`language`] knows the versions of the policy language, and what each of them has.
 //! - [`targets`] binds policies to the hosts of ServiceEntries.
 //! - [`printable`] escapes untrusted text. It is in this crate because problems quote policies, and
 //!   every other crate that prints may depend on this one.
@@ -47,6 +48,7 @@ mod istio_gaps;
 mod istio_identities;
 mod istio_rules;
 mod istio_values;
+pub mod language;
 mod metadata;
 mod methods;
 mod named_trust_domain;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::document::{Node, Value};
 use super::foreign::{self, Belongs, Skipped};
+use super::language;
 use super::problem::{Code, Place, Problem};
 use super::reader::{self, FromNode, Placed, Text};
 use super::spec::{
@@ -182,7 +183,10 @@ fn service_entry(node: &Node, default_namespace: Option<&str>) -> Option<Service
 
 /// Returns the items of Kubernetes' own `List`. It may be empty, because an empty list does not
 /// widen a rule.
-fn list_items<'n>(document: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n [Node]> {
+pub(super) fn list_items<'n>(
+    document: &'n Node,
+    problems: &mut Vec<Problem>,
+) -> Option<&'n [Node]> {
     let Value::Map(pairs) = &document.value else {
         return None;
     };
@@ -217,8 +221,9 @@ fn object<'n>(
         return None;
     };
     // Problems of the fields are not reported for an unknown kind.
-    let kind = kind_of(api_version, kind, problems)?;
+    let (kind, declared) = kind_of(api_version, kind, problems)?;
     problems.append(&mut found);
+    problems.extend(language::deprecated_in(&declared, document));
     let head = head?.fields;
     let place = &document.place;
     let node = head.metadata.0?;
@@ -231,7 +236,11 @@ fn object<'n>(
     })
 }
 
-fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
+fn kind_of(
+    api_version: Text<'_>,
+    kind: Text<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<(Kind, KindSpec)> {
     let named = Kind::ALL.iter().find(|(_, spec)| spec.name == kind.text);
     let Some((known, spec)) = named else {
         let what = format!("unknown kind `{}` of `{}`", kind.text, api_version.text);
@@ -248,10 +257,14 @@ fn kind_of(api_version: Text<'_>, kind: Text<'_>, problems: &mut Vec<Problem>) -
         problems.push(kind.error(Code::UnknownKind, what).hint(hint));
         return None;
     };
-    if spec.versions.contains(&api_version.text) {
-        return Some(*known);
+    let mut versions = spec.versions.iter().map(|version| version.text);
+    if versions.any(|version| version == api_version.text) {
+        return Some((*known, *spec));
     }
-    let versions: Vec<_> = spec.versions.iter().map(|v| format!("`{v}`")).collect();
+    let versions = spec.versions.iter();
+    let versions: Vec<_> = versions
+        .map(|version| format!("`{}`", version.text))
+        .collect();
     let what = format!("`{}` has no version `{}`", kind.text, api_version.text);
     let problem = api_version.error(Code::UnknownKind, what);
     problems.push(problem.hint(format!("write {}", versions.join(" or "))));

@@ -5,11 +5,20 @@
 
 use std::fmt;
 
+use crate::language::LanguageVersion;
+
 pub use customs_engine::place::Place;
 
-/// Declares the codes once, with their names.
+/// Declares the codes once, with their names. `#[since(0, 2)]` says which version brought a code, if
+/// it was not the first.
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
+    (@since) => { LanguageVersion::FIRST };
+    (@since $major:literal, $minor:literal) => { LanguageVersion::new($major, $minor) };
+    ($(
+        $(#[doc = $doc:literal])+
+        $(#[since($major:literal, $minor:literal)])?
+        $variant:ident => $name:literal,
+    )+) => {
         /// The kind of a problem.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
@@ -24,6 +33,13 @@ macro_rules! codes {
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Code::$variant => $name,)+
+                }
+            }
+
+            /// The version of the policy language that brought the code.
+            pub fn since(self) -> LanguageVersion {
+                match self {
+                    $(Code::$variant => codes!(@since $($major, $minor)?),)+
                 }
             }
         }
@@ -71,6 +87,10 @@ codes! {
     BadIdentity => "bad-identity",
     /// An address or range that cannot be read.
     BadAddress => "bad-address",
+    /// A field or value that a later version refuses.
+    Deprecated => "deprecated",
+    /// A field or value that the target of `customs lint --target` does not have.
+    NewerThanTarget => "newer-than-target",
     /// Two fields that exclude each other.
     Conflict => "conflict",
     /// The same policy or entry occurs twice.

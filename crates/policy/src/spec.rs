@@ -11,9 +11,11 @@ mod documents;
 pub(crate) mod egress_policy;
 mod json_schema;
 
-pub use documents::{AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KindSpec};
+pub use documents::{AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KINDS, KindSpec};
 pub(crate) use documents::{Document, Metadata, ObjectList};
 pub use json_schema::json_schema;
+
+use crate::language::Availability;
 
 /// The shape of a value.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +31,7 @@ pub enum Shape {
     /// Text that may be empty.
     AnyText,
     /// One of these words.
-    OneOf(&'static [&'static str]),
+    OneOf(&'static [Word]),
     /// A list.
     List {
         /// The shape of its entries.
@@ -45,6 +47,41 @@ pub enum Shape {
     Refused,
 }
 
+/// A word that a value may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Word {
+    /// The word as it is written.
+    pub text: &'static str,
+    /// The versions of the language that have it.
+    pub availability: Availability,
+}
+
+impl Word {
+    /// Declares a word of every version.
+    pub const fn new(text: &'static str) -> Word {
+        Word {
+            text,
+            availability: Availability::ALWAYS,
+        }
+    }
+
+    /// Declares since when the word exists.
+    pub const fn since(self, major: u16, minor: u16) -> Word {
+        Word {
+            text: self.text,
+            availability: self.availability.from(major, minor),
+        }
+    }
+
+    /// Declares the word's end.
+    pub const fn deprecated(self, major: u16, minor: u16, instead: &'static str) -> Word {
+        Word {
+            text: self.text,
+            availability: self.availability.until(major, minor, instead),
+        }
+    }
+}
+
 /// A field of a mapping.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldSpec {
@@ -54,13 +91,17 @@ pub struct FieldSpec {
     pub shape: Shape,
     /// Whether it must be written.
     pub required: bool,
+    /// The versions of the language that have it.
+    pub availability: Availability,
     pub(crate) about: &'static str,
 }
 
 impl FieldSpec {
-    /// Returns what the field means, in a sentence or two.
-    pub fn about(&self) -> &'static str {
-        self.about.trim()
+    /// Returns what the field means, in a sentence or two, and which versions have it if not all
+    /// do.
+    pub fn about(&self) -> String {
+        let (about, remarks) = (self.about.trim(), self.availability.remarks());
+        format!("{about} {remarks}").trim().to_owned()
     }
 }
 
@@ -71,6 +112,32 @@ pub enum Part {
     Field(FieldSpec),
     /// The fields of another mapping, as if they were declared here.
     Flattened(&'static MappingSpec),
+}
+
+impl Part {
+    /// Declares since when the field exists.
+    #[doc(hidden)]
+    pub const fn since(self, major: u16, minor: u16) -> Part {
+        match self {
+            Part::Field(field) => Part::Field(FieldSpec {
+                availability: field.availability.from(major, minor),
+                ..field
+            }),
+            Part::Flattened(_) => self,
+        }
+    }
+
+    /// Declares the field's end.
+    #[doc(hidden)]
+    pub const fn deprecated(self, major: u16, minor: u16, instead: &'static str) -> Part {
+        match self {
+            Part::Field(field) => Part::Field(FieldSpec {
+                availability: field.availability.until(major, minor, instead),
+                ..field
+            }),
+            Part::Flattened(_) => self,
+        }
+    }
 }
 
 /// The declaration of a mapping.
@@ -105,6 +172,24 @@ impl MappingSpec {
         self.parts.iter().flat_map(part).collect()
     }
 
+    /// Returns whether a field or value in it, at any depth, is deprecated.
+    pub(crate) fn deprecates(&self) -> bool {
+        fn in_shape(shape: Shape) -> bool {
+            match shape {
+                Shape::OneOf(words) => words
+                    .iter()
+                    .any(|word| word.availability.deprecated.is_some()),
+                Shape::List { of, .. } | Shape::Map(of) => in_shape(*of),
+                Shape::Mapping(mapping) => mapping.deprecates(),
+                _ => false,
+            }
+        }
+        self.parts.iter().any(|part| match part {
+            Part::Field(field) => field.availability.deprecated.is_some() || in_shape(field.shape),
+            Part::Flattened(mapping) => mapping.deprecates(),
+        })
+    }
+
     /// Returns whether a field of this name is declared; an ignored one is not.
     pub fn has(&self, name: &str) -> bool {
         self.fields().iter().any(|field| field.name == name)
@@ -127,6 +212,7 @@ pub const fn field(
         name,
         shape,
         required,
+        availability: Availability::ALWAYS,
         about,
     })
 }
@@ -137,6 +223,10 @@ pub const fn field(
 /// required; `as` gives another [`Shape`] to a field that its reader reads further. `= flatten`
 /// takes the fields of another mapping. `filled` refuses a mapping without fields, and `read over`
 /// names fields that are known and ignored. The literal after the type is its name in messages.
+///
+/// `#[since(0, 2)]` says which version of the language brought a field, if it was not the first, and
+/// `#[deprecated(0, 3, "write `until`")]` which one deprecated it, and what to do. The words of a
+/// [`Shape::OneOf`] have methods of these names.
 #[macro_export]
 macro_rules! mapping {
     (@part $n:lifetime, $of:ty, $about:expr, flatten) => {
@@ -161,7 +251,12 @@ macro_rules! mapping {
     (
         $(#[doc = $about:literal])+
         $vis:vis struct $type:ident<$n:lifetime> = $called:literal $(, $filled:ident)? {
-            $($(#[doc = $doc:literal])* $field:ident: $of:ty = $name:tt $(as $shape:expr)?,)+
+            $(
+                $(#[doc = $doc:literal])*
+                $(#[since($major:literal, $minor:literal)])?
+                $(#[deprecated($until_major:literal, $until_minor:literal, $instead:literal)])?
+                $field:ident: $of:ty = $name:tt $(as $shape:expr)?,
+            )+
         }
         $(read over [$($over:literal),+ $(,)?])?
     ) => {
@@ -180,6 +275,8 @@ macro_rules! mapping {
                 about: concat!($($about),+),
                 parts: &[$(
                     $crate::mapping!(@part $n, $of, concat!($($doc),*), $name $(, $shape)?)
+                        $(.since($major, $minor))?
+                        $(.deprecated($until_major, $until_minor, $instead))?
                 ),+],
             };
 

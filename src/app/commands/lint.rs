@@ -23,11 +23,12 @@ pub(super) fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
         deny_warnings,
         now,
         expiry_days,
+        target,
     } = *options;
     let now = now.map_or_else(customs_record::clock::now, |time| {
         UnixNanos(time.as_nanosecond())
     });
-    let found = sources::look(
+    let mut found = sources::look(
         &settings.policies,
         &settings.engine,
         Horizon {
@@ -35,6 +36,9 @@ pub(super) fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
             days: expiry_days,
         },
     );
+    if let Some(target) = target {
+        found.require_version(target);
+    }
     let totals = Totals::of(&found);
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();
     match format {

@@ -46,6 +46,13 @@ impl Marked<'_> {
 }
 
 impl SourceMap {
+    /// Returns the texts with their file names.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0
+            .iter()
+            .map(|(file, text)| (file.as_str(), &*text.bytes))
+    }
+
     /// Adds a text.
     pub(super) fn add(&mut self, file: String, bytes: impl Into<Arc<[u8]>>) {
         self.0.insert(

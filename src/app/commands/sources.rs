@@ -15,6 +15,7 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_policy::compile;
 use customs_policy::document::MAX_FILE;
+use customs_policy::language::{self, LanguageVersion};
 use customs_policy::policy_set::PolicySet;
 use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::source::LoadedSource;
@@ -37,6 +38,20 @@ pub(super) struct Found {
     pub snapshot: Option<Snapshot>,
     /// The directories with test cases, and whether their subdirectories belong to them.
     pub sources: Vec<(String, bool)>,
+}
+
+impl Found {
+    /// Adds what an older version of customs would refuse.
+    pub(super) fn require_version(&mut self, target: LanguageVersion) {
+        for (file, bytes) in self.source_map.files() {
+            // A file that is not text is an error already.
+            if let Ok(text) = std::str::from_utf8(bytes) {
+                self.problems
+                    .extend(language::newer_than(target, file, text));
+            }
+        }
+        in_order(&mut self.problems);
+    }
 }
 
 /// Reads the directories of one set, as a server would now.

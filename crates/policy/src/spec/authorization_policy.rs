@@ -3,10 +3,15 @@
 use crate::document::Node;
 use crate::mapping;
 use crate::reader::{List, Placed, Refused, Required, Text};
-use crate::spec::Shape;
+use crate::spec::{Shape, Word};
 
 /// The values of `action`.
-const ACTION: Shape = Shape::OneOf(&["ALLOW", "DENY", "AUDIT", "CUSTOM"]);
+const ACTION: Shape = Shape::OneOf(&[
+    Word::new("ALLOW"),
+    Word::new("DENY"),
+    Word::new("AUDIT"),
+    Word::new("CUSTOM"),
+]);
 
 mapping! {
     /// The fields of `spec`. At most one of `selector`, `targetRef` and `targetRefs` may be set.

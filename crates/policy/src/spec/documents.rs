@@ -2,7 +2,7 @@
 
 use super::authorization_policy::IstioSpec;
 use super::egress_policy::{EgressSpec, SetSpec};
-use super::{FieldSpec, MappingSpec, Part, Shape};
+use super::{MappingSpec, Part, Shape, Word};
 use crate::document::Node;
 use crate::mapping;
 use crate::reader::{Fields, FromField, Mapping, Required, Text};
@@ -63,8 +63,8 @@ impl<'n> FromField<'n> for OrDefault<'n> {
 pub struct KindSpec {
     /// Its name in files.
     pub name: &'static str,
-    /// The `apiVersion`s that it has.
-    pub versions: &'static [&'static str],
+    /// The `apiVersion`s that it has. The kind exists since the first of them does.
+    pub versions: &'static [Word],
     /// The whole object.
     pub document: &'static MappingSpec,
 }
@@ -80,14 +80,9 @@ macro_rules! kind {
                 about: $about,
                 parts: &[
                     required("apiVersion", Shape::OneOf($versions)),
-                    required("kind", Shape::OneOf(&[$kind])),
+                    required("kind", Shape::OneOf(&[Word::new($kind)])),
                     required("metadata", Shape::Mapping(Metadata::SPEC)),
-                    Part::Field(FieldSpec {
-                        name: "spec",
-                        shape: Shape::Mapping(<$spec>::SPEC),
-                        required: $required,
-                        about: "",
-                    }),
+                    super::field("spec", (Shape::Mapping(<$spec>::SPEC), $required), ""),
                 ],
                 ..*Document::SPEC
             },
@@ -99,21 +94,27 @@ const fn required(name: &'static str, shape: Shape) -> Part {
     super::field(name, (shape, true), "")
 }
 
+/// The version of customs' own kinds.
+const V1ALPHA1: Word = Word::new("egress.customs/v1alpha1");
+
 /// customs' own policies.
 pub const EGRESS_POLICY: KindSpec = kind!(
     "Who may go where, in the words of egress.",
-    "EgressPolicy" in &["egress.customs/v1alpha1"], required: true, EgressSpec<'_>
+    "EgressPolicy" in &[V1ALPHA1], required: true, EgressSpec<'_>
 );
 
 /// Lists of hosts that policies name.
 pub const DESTINATION_SET: KindSpec = kind!(
     "A list of hosts with a name. It is looked up in a policy's own namespace, then in the root namespace.",
-    "DestinationSet" in &["egress.customs/v1alpha1"], required: true, SetSpec<'_>
+    "DestinationSet" in &[V1ALPHA1], required: true, SetSpec<'_>
 );
 
 /// Istio's policies.
 pub const AUTHORIZATION_POLICY: KindSpec = kind!(
     "Istio's own object.",
-    "AuthorizationPolicy" in &["security.istio.io/v1", "security.istio.io/v1beta1"],
+    "AuthorizationPolicy" in &[Word::new("security.istio.io/v1"), Word::new("security.istio.io/v1beta1")],
     required: false, IstioSpec<'_>
 );
+
+/// Every kind of policy.
+pub const KINDS: [KindSpec; 3] = [AUTHORIZATION_POLICY, EGRESS_POLICY, DESTINATION_SET];

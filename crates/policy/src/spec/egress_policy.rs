@@ -3,10 +3,10 @@
 use crate::document::Node;
 use crate::mapping;
 use crate::reader::{List, Placed, Required, Text};
-use crate::spec::Shape;
+use crate::spec::{Shape, Word};
 
 /// The values of `mode`.
-const MODE: Shape = Shape::OneOf(&["Enforce", "Report"]);
+const MODE: Shape = Shape::OneOf(&[Word::new("Enforce"), Word::new("Report")]);
 
 mapping! {
     /// The fields of `spec`. At least one of `deny`, `allow` and `isolate: true` is required.

@@ -59,6 +59,10 @@ fn object(mapping: &MappingSpec, definitions: &mut Map<String, Value>) -> Map<St
         if !field.about().is_empty() {
             described.insert("description".into(), field.about().into());
         }
+        if field.availability.deprecated.is_some() {
+            // Of a later draft; editors that know only the older one ignore it.
+            described.insert("deprecated".into(), true.into());
+        }
         properties.insert(field.name.into(), described.into());
         required.extend(field.required.then_some(field.name));
     }
@@ -91,7 +95,10 @@ fn value(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Port => json!({"type": "integer", "minimum": 0, "maximum": 65535}),
         Shape::Text => json!({"type": "string", "minLength": 1}),
         Shape::AnyText => json!({"type": "string"}),
-        Shape::OneOf(words) => json!({"type": "string", "enum": words}),
+        Shape::OneOf(words) => {
+            let words: Vec<_> = words.iter().map(|word| word.text).collect();
+            json!({"type": "string", "enum": words})
+        }
         Shape::List { of, may_be_empty } => {
             let items = value(*of, definitions);
             match may_be_empty {

@@ -4,10 +4,10 @@ use crate::app::explain::read::Question;
 use customs_policy::document::Node;
 use customs_policy::mapping;
 use customs_policy::reader::{List, Placed, Required, Text};
-use customs_policy::spec::Shape;
+use customs_policy::spec::{Shape, Word};
 
 /// The values of an answer.
-const EFFECT: Shape = Shape::OneOf(&["Allow", "Deny"]);
+const EFFECT: Shape = Shape::OneOf(&[Word::new("Allow"), Word::new("Deny")]);
 
 /// The API version of the kind.
 pub(super) const API_VERSION: &str = "egress.customs/v1alpha1";
@@ -17,8 +17,8 @@ pub(super) const KIND: &str = "PolicyTest";
 mapping! {
     /// Questions with the answers that are expected; `customs test` asks them.
     pub(crate) struct PolicyTest<'n> = "the document" {
-        api_version: Required<Text<'n>> = "apiVersion" as Shape::OneOf(&[API_VERSION]),
-        kind: Required<Text<'n>> = "kind" as Shape::OneOf(&[KIND]),
+        api_version: Required<Text<'n>> = "apiVersion" as Shape::OneOf(&[Word::new(API_VERSION)]),
+        kind: Required<Text<'n>> = "kind" as Shape::OneOf(&[Word::new(KIND)]),
         metadata: Required<Placed<'n, TestMetadata<'n>>> = "metadata",
         /// The test cases.
         cases: Required<List<'n, Placed<'n, Case<'n>>>> = "cases",

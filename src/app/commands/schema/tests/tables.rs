@@ -36,7 +36,13 @@ fn value(shape: Shape) -> String {
         Shape::Text | Shape::AnyText => "text".into(),
         Shape::OneOf(words) => words
             .iter()
-            .map(|word| format!("`{word}`"))
+            .map(|word| {
+                let remarks = word.availability.remarks().to_lowercase();
+                match remarks.trim_end_matches('.') {
+                    "" => format!("`{}`", word.text),
+                    remarks => format!("`{}` ({remarks})", word.text),
+                }
+            })
             .collect::<Vec<_>>()
             .join(", "),
         Shape::List { of, .. } => format!("list of {}", value(*of)),
