@@ -1,0 +1,25 @@
+"""Breaks the objects in memory, one fault at a time, and sees each fault reported."""
+
+import copy
+
+from .chart_faults import chart_faults
+from .charts import chart_checks
+from .checks import checks
+from .faults import EVERY_FIELD, faults, reached
+
+
+def self_test(tools, state):
+    yield "an AuthorizationPolicy with every field passes", tools.against_crds([EVERY_FIELD])[0]
+    yield "the objects as they are pass", [p for _, problems in checks(tools, state) for p in problems]
+    yield "the chart as it is passes", [p for _, problems in chart_checks(tools, state) for p in problems]
+    for what, things in reached():
+        state["given"] = things
+        yield f"{what} passes", [p for _, problems in checks(tools, state) for p in problems]
+    state["given"] = []
+    for look, list_of_faults in ((checks, faults()), (chart_checks, chart_faults())):
+        for what, breaks, expected in list_of_faults:
+            broken = copy.deepcopy(state)
+            breaks(broken)
+            problems = [p for _, found in look(tools, broken) for p in found]
+            reported = any(expected in p for p in problems)
+            yield f"{what} is reported", [] if reported else [f"no problem says {expected!r}; said: {problems or 'nothing'}"]
