@@ -6,6 +6,7 @@
 mod audit;
 mod client_tls;
 mod environment;
+mod mesh;
 mod operators;
 mod setting_args;
 
@@ -23,6 +24,9 @@ pub use audit::{
 
 pub use client_tls::ClientTlsArgs;
 pub use environment::parse;
+pub use mesh::{
+    EnvoyArgs, EnvoyGatewayArgs, GatewayApiArgs, HttpsWay, IstioArgs, MeshCommand, ProviderArgs,
+};
 pub use operators::{StatusArgs, StatusFormat};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 
@@ -61,6 +65,12 @@ pub enum Command {
     /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and
     /// agree, 1 if not, 2 for an invalid flag
     Status(Box<StatusArgs>),
+    /// Print the configuration with which a gateway asks customs
+    Mesh {
+        /// The gateway.
+        #[command(subcommand)]
+        command: MeshCommand,
+    },
     /// Verify, count and follow the audit log that a server writes
     Audit {
         /// The tool.

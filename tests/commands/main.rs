@@ -17,6 +17,7 @@ mod documents;
 mod examples;
 mod hints;
 mod lint;
+mod mesh;
 mod near;
 mod others;
 mod printed;

@@ -107,6 +107,7 @@ fn every_command_has_a_man_page() {
         "diff",
         "revision",
         "status",
+        "mesh",
         "audit",
         "schema",
         "completions",

@@ -63,6 +63,7 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Revision(_) => true,
         Command::Settings
         | Command::Status(_)
+        | Command::Mesh { .. }
         | Command::Audit { .. }
         | Command::Schema { .. }
         | Command::Completions { .. }

@@ -25,6 +25,7 @@ mod diff_report;
 mod finding;
 mod junit;
 mod lint;
+mod mesh;
 mod render;
 mod revision;
 mod sarif;
@@ -48,6 +49,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Diff(args) => diff::run(*args),
         Command::Audit { command } => audit::run(command),
         Command::Revision(args) => with_settings(*args, revision::run),
+        Command::Mesh { command } => mesh::run(&command),
         Command::Status(args) => status::run(*args),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),
