@@ -16,7 +16,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-import yaml
+from .customs import customs_binary
 
 COMMANDS = Path(__file__).parent / "commands"
 
@@ -31,8 +31,16 @@ class Control:
     def __init__(self, mesh):
         self._mesh = mesh
         # A socket's path is short, and the mesh's folder may not be.
-        self._folder = tempfile.TemporaryDirectory(prefix="mesh-")
-        self.path = f"{self._folder.name}/control"
+        self._socket = tempfile.TemporaryDirectory(prefix="mesh-")
+        self.path = f"{self._socket.name}/control"
+        # Where commands run: what they write is the test's, what they read the repository's.
+        self.folder = mesh.folder / "checkout"
+        self._programs = mesh.folder / "programs"
+        for folder in (self.folder, self._programs):
+            folder.mkdir()
+        for name in ("deploy", "docs", "policies", "tests"):
+            (self.folder / name).symlink_to(mesh.root / name)
+        (self._programs / "customs").symlink_to(customs_binary())
         control = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -52,7 +60,7 @@ class Control:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
-        self._folder.cleanup()
+        self._socket.cleanup()
 
     def run(self, words):
         """Runs one command; returns its exit code, stdout and stderr."""
@@ -131,11 +139,12 @@ class Control:
         """The variables with which the commands of commands/ find this mesh."""
         kubernetes = self._mesh.kubernetes
         return {
-            **os.environ,
-            "PATH": f"{COMMANDS}:{os.environ['PATH']}",
+            # A variable that customs would take for a setting is not passed on.
+            **{name: value for name, value in os.environ.items() if not name.startswith("CUSTOMS_")},
+            "PATH": f"{COMMANDS}:{self._programs}:{os.environ['PATH']}",
             "KUBECONFIG": str(kubernetes.kubeconfig),
-            "CUSTOMS_MESH_CONTROL": self.path,
-            "CUSTOMS_MESH_KUBECTL": str(kubernetes.program),
+            "MESH_CONTROL": self.path,
+            "MESH_KUBECTL": str(kubernetes.program),
         }
 
 

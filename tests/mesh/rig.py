@@ -121,10 +121,10 @@ class Mesh:
         return self.control.environment()
 
     def run(self, command, seconds=120):
-        """Runs a line of shell in the root of the repository, with the commands of this mesh; returns a Result."""
+        """Runs a line of shell with the commands of this mesh, where deploy/ and docs/ are; returns a Result."""
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],
-            capture_output=True, text=True, check=False, cwd=ROOT, env=self.environment(), timeout=seconds,
+            capture_output=True, text=True, check=False, cwd=self.control.folder, env=self.environment(), timeout=seconds,
         )  # fmt: skip
         return Result(done.returncode, done.stdout, done.stderr)
 

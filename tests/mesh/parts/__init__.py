@@ -5,12 +5,14 @@ Is: the list, in the order in which they run. A part has a docstring, whose firs
 Is not: a way to share state: what one part does to its mesh, no other part sees.
 """
 
-from . import bypass, https, manifests, mistakes, outage, scenario, self_test
+from . import bypass, gateway_api, https, manifests, mistakes, outage, runbook, scenario, self_test
 
 ALL = {
     "scenario": scenario,
+    "runbook": runbook,
     "https": https,
     "bypass": bypass,
+    "gateway-api": gateway_api,
     "mistakes": mistakes,
     "outage": outage,
     "manifests": manifests,
