@@ -82,6 +82,7 @@ def chart_faults():
         ("a value that the schema does not know", chart(lambda c: put("values", c["values"] + "\n# New.\nnew: 1\n")(c)), "values.yaml has new, which the schema does not know"),
         ("a schema that knows a value more", schema(put("new", {"type": "string"})), "the schema knows new, which values.yaml lacks"),
         ("a schema that lets unknown keys pass", schema(lambda p: p["image"].pop("additionalProperties")), "the schema lets unknown keys pass in image"),
+        ("a chart of another version", chart(lambda c: put("appVersion of Chart.yaml", "0.0.9")(c["versions"])), "appVersion of Chart.yaml has 0.0.9, and Cargo.toml"),
         ("values that must be refused and are taken", chart(lambda c: put(0, None)(c["refused"])), "is taken"),
         ("a refusal that does not name the place", chart(lambda c: put(0, "Error: no")(c["refused"])), "no message says 'replica is not allowed'"),
         ("notes with another provider", notes("name: customs", "name: custom"), "step 1 is not the provider of trial/mesh-config.yaml"),

@@ -12,7 +12,7 @@ from .checks import ask, fitting
 from .generated import CHART, GOLDEN, copies, described_values, golden_text, rendered, values_files, with_table
 from .objects import name_of, seconds, the
 from .refused import REFUSED
-from .tools import Unusable, run
+from .tools import KUBERNETES_VERSIONS, Unusable, run
 
 # The files of values, and the folder of kustomize that renders the same objects.
 PAIRS = {
@@ -233,6 +233,12 @@ def values_and_schema_agree(values, text, schema):
     yield from (f"values.yaml has {path}, which the schema does not know" for path, _, _ in described if path not in known)
 
 
+def versions_agree(versions):
+    for what, version in versions.items():
+        if version != versions["Cargo.toml"]:
+            yield f"{what} has {version}, and Cargo.toml {versions['Cargo.toml']}"
+
+
 def notes_fit(notes, state):
     """The two steps of NOTES.txt say what deploy/istio says."""
     for name, (text, labels) in notes.items():
@@ -265,13 +271,13 @@ def notes_of(tools, name):
         return next(t["data"]["text"] for t in found if t["metadata"]["name"] == "notes")
 
 
-def refusal(tools, values):
+def refusal(tools, values, version=KUBERNETES_VERSIONS[1]):
     """What helm says of values that it must refuse; None if it takes them."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(values)
         file.flush()
         try:
-            rendered(tools, file.name)
+            rendered(tools, file.name, version=version)
         except Unusable as error:
             return str(error)
     return None
@@ -288,11 +294,11 @@ def chart_state(tools, folder, state):
         texts = pool.map(lambda path: rendered(tools, path), files.values())
         lints = pool.map(lambda path: lint(tools, path), files.values())
         renders = pool.map(tools.kustomized, folders)
-        refusals = pool.map(lambda case: refusal(tools, case[1]), REFUSED)
+        refusals = pool.map(lambda case: refusal(tools, case[1], *case[3:]), REFUSED)
         notes = pool.map(lambda name: notes_of(tools, name), ("default", "enforce", "tls-sidecar"))
         texts = dict(zip(files, texts))
         chart = {
-            "texts": texts,
+            "texts": {name: golden_text(text) for name, text in texts.items()},
             "helm": {name: tools.documents(text) for name, text in texts.items()},
             "lint": dict(zip(files, lints)),
             "kustomize": dict(zip(folders, renders)),
@@ -308,6 +314,11 @@ def chart_state(tools, folder, state):
                        for path, text in copies().items()}
     page = (REPOSITORY / "docs" / "OPERATIONS.md").read_text().partition("<!-- settings: begin -->")[2]
     chart["flags"] = {"--config", *re.findall(r"^\| `\w+` \| `(--[\w-]+)", page, re.MULTILINE)}
+    manifest = tools.documents((CHART / "Chart.yaml").read_text())[0]
+    cargo = re.search(r'^version = "(.+)"$', (REPOSITORY / "Cargo.toml").read_text(), re.MULTILINE)
+    image = the(state["cluster"]["enforce"], "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    chart["versions"] = {"Cargo.toml": cargo[1], "the image of deploy/istio": image.rpartition(":")[2],
+                         "version of Chart.yaml": manifest["version"], "appVersion of Chart.yaml": manifest["appVersion"]}
     chart["values"] = (CHART / "values.yaml").read_text()
     chart["schema"] = json.loads((CHART / "values.schema.json").read_text())
     chart["readme"] = (readme.read_text(), with_table(readme.read_text(), chart["values"]))
@@ -317,7 +328,7 @@ def chart_state(tools, folder, state):
 
 def lint(tools, path):
     try:
-        run([tools.helm, "lint", "--strict", "--quiet", str(CHART), "--values", str(path)])
+        run([tools.helm, "lint", "--strict", "--quiet", str(CHART), "--values", str(path), "--kube-version", KUBERNETES_VERSIONS[1]])
     except Unusable as error:
         return [str(error)]
     return []
@@ -340,7 +351,7 @@ def chart_checks(tools, state):
     for name, things in chart["helm"].items():
         yield f"helm, {name}: helm lint --strict", chart["lint"][name]
         yield f"helm, {name}: renders what golden/{name}.yaml has", golden_differs(
-            name, golden_text(chart["texts"][name]), chart["golden"].get(name))
+            name, chart["texts"][name], chart["golden"].get(name))
         yield ask(f"helm, {name}: customs knows its arguments", flags_exist, things, chart["flags"])
         yield ask(f"helm, {name}: the pods are whole", pods_are_whole, things)
         yield ask(f"helm, {name}: every connection has a door", every_connection_has_a_door, things)
@@ -355,10 +366,11 @@ def chart_checks(tools, state):
             [] if have == want else ["is missing" if have is None else "is stale: deploy/helm/generate writes it"])
     yield "helm/customs/README.md has the table of values.yaml", (
         [] if chart["readme"][0] == chart["readme"][1] else ["is stale: deploy/helm/generate writes it"])
+    yield ask("the chart has the version of customs", versions_agree, chart["versions"])
     yield ask("values.yaml and values.schema.json agree", values_and_schema_agree,
               tools.documents(chart["values"])[0], chart["values"], chart["schema"])
     yield ask("NOTES.txt says what deploy/istio says", notes_fit, chart["notes"], {**state, "yaml": tools.yaml})
-    for (what, _, expected), said in zip(REFUSED, chart["refused"]):
+    for (what, _, expected, *_), said in zip(REFUSED, chart["refused"]):
         problems = ["is taken"] if said is None else []
         problems += [f"no message says {text!r}; said: {said}" for text in expected if said is not None and text not in said]
         yield f"refused: {what}", problems

@@ -142,6 +142,7 @@ def faults():
         ("a DestinationRule without mutual TLS", rule("mesh-certificates", put("mode", "SIMPLE")), "not ISTIO_MUTUAL"),
         ("a DestinationRule that expects another identity", rule("mesh-certificates", put("subjectAltNames", ["spiffe://cluster.local/ns/a/sa/b"])), "not the identity of the pods"),
         ("a sidecar that takes plain text", tls("sidecar", "PeerAuthentication", lambda p: put("mtls", {"mode": "PERMISSIVE"})(p["spec"])), "takes plain text as well"),
+        ("a sidecar that ends before customs", tls("sidecar", "Deployment", lambda d: put("proxy.istio.io/config", "terminationDrainDuration: 5s\n")(d["spec"]["template"]["metadata"]["annotations"])), "the sidecar drains for 5 s"),
         ("a PeerAuthentication for other pods", tls("sidecar", "PeerAuthentication", lambda p: put("selector", {"matchLabels": {"app": "x"}})(p["spec"])), "does not select the pods"),
         ("clients that are not the gateway", tls_arg("mesh-certificates", "client_ids=spiffe://cluster.local/ns/istio-system", "client_ids=spiffe://cluster.local/ns/default"), "not the identity of the gateway"),
         ("no list of clients", tls_arg("cert-manager", ",client_ids=", ",client_id="), "client_ids are None"),

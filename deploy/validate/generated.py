@@ -4,7 +4,7 @@ The chart and the components of kustomize can read only files below their own fo
 """
 
 from . import DEPLOY, HELM, ISTIO, KUSTOMIZE
-from .tools import Unusable, run
+from .tools import KUBERNETES_VERSIONS, Unusable, run
 
 CHART = HELM / "customs"
 GOLDEN = HELM / "golden"
@@ -106,9 +106,10 @@ def values_files():
     return {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 
 
-def rendered(tools, values, chart=CHART):
+def rendered(tools, values, chart=CHART, version=KUBERNETES_VERSIONS[1]):
     """What `helm template` prints with a file of values; Unusable has its message."""
-    return run([tools.helm, "template", RELEASE, str(chart), "--namespace", NAMESPACE, "--values", str(values)])
+    return run([tools.helm, "template", RELEASE, str(chart), "--namespace", NAMESPACE, "--values", str(values),
+                "--kube-version", version])
 
 
 def golden_text(text):

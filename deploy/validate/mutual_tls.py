@@ -3,7 +3,7 @@
 import json
 import re
 
-from .objects import Pod, covers, differing, name_of, the
+from .objects import Pod, covers, differing, name_of, seconds, the
 
 MUTUAL_TLS = ("sidecar", "mesh-certificates", "cert-manager")  # in mutual-tls/; enforce with TLS, at most one is applied
 OUTPUT_CERTS = ("cert-chain.pem", "key.pem", "root-cert.pem")  # what istio-proxy writes where OUTPUT_CERTS says
@@ -24,7 +24,7 @@ def mutual_tls_changes_only_as_said(way, things, state):
     by_sidecar = {"/Namespace/customs-system/metadata/labels/istio-injection", "/NetworkPolicy/customs/spec/egress"}
     notes = {f"{at}/metadata/annotations/{key}" for key in ANNOTATIONS_OF_SIDECAR}
     said = {
-        "sidecar": by_sidecar,
+        "sidecar": by_sidecar | {f"{at}/metadata/annotations/proxy.istio.io/config"},
         "mesh-certificates": by_sidecar | by_customs | notes,
         "cert-manager": by_customs | {f"{at}/spec/securityContext/fsGroup"},
     }[way]
@@ -92,6 +92,12 @@ def sidecar_fits(pod, things):
             yield f"{name_of(thing)} does not select the pods"
     if the(things, "PeerAuthentication")["spec"]["mtls"] != {"mode": "STRICT"}:
         yield "the sidecar takes plain text as well"
+    note = pod.deployment["spec"]["template"]["metadata"]["annotations"]["proxy.istio.io/config"]
+    drain = seconds(pod.flag("drain-delay")) + seconds(pod.flag("drain-timeout"))
+    sidecar = seconds(note.partition("terminationDrainDuration: ")[2].strip()) or 0
+    if not drain < sidecar < pod.spec["terminationGracePeriodSeconds"]:
+        yield (f"the sidecar drains for {sidecar:g} s, which is not between the {drain:g} s of customs and "
+               "terminationGracePeriodSeconds")
     rules = the(things, "AuthorizationPolicy")["spec"]["rules"]
     ports = {port for rule in rules for to in rule["to"] for port in to["operation"]["ports"]}
     if ports != {str(port) for port in pod.ports.values()}:
@@ -117,7 +123,7 @@ def output_certs_fit(pod, folders, names):
 
 
 def cert_manager_fits(pod, things, tls, options, names):
-    """There is no schema of Certificate here, so its fields are compared with what uses them."""
+    """The certificates have the names and ids that both sides of the connection expect."""
     certificates = {t["spec"]["secretName"]: t for t in things if t["kind"] == "Certificate"}
     secrets = [v["secret"]["secretName"] for v in pod.spec["volumes"] if "secret" in v]
     server = next((certificates[s] for s in secrets if s in certificates), None)

@@ -1,4 +1,7 @@
-"""Values that the chart must refuse, each with what the message must say: the place, and what is wrong there."""
+"""Values that the chart must refuse, each with what the message must say: the place, and what is wrong there.
+
+A fourth entry is the version of Kubernetes that refuses them.
+"""
 
 BIG = "x" * 600_000
 
@@ -20,7 +23,8 @@ REFUSED = [
     ("one replica under autoscaling", "autoscaling: {enabled: true, minReplicas: 1}", ["autoscaling.minReplicas: Must be greater"]),
     ("fewer pods at most than at least", "autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 3}", ["autoscaling.minReplicas: 5 is more than"]),
     ("a volume that `restricted` forbids", "audit: {file: {enabled: true, volume: {hostPath: {path: /var/log}}}}", ["audit.file.volume", "hostPath is not allowed"]),
-    ("labels that replace the selector", "podLabels: {app.kubernetes.io/name: other}", ["podLabels"]),
+    ("labels that replace the selector", "podLabels: {app.kubernetes.io/name: other}", ["podLabels: app.kubernetes.io/name is the label by which"]),
+    ("an image volume where there is none", "policies: {configMaps: [], imageVolume: {reference: 'a/b:1'}}", ["policies.imageVolume.reference: Kubernetes v1.32.0 has no volumes of images"], "1.32.0"),
     ("no source of policies", "policies: {configMaps: []}", ["no source of policies is set", "policies.gitSync.repository"]),
     ("both git-sync and ConfigMaps", "policies: {gitSync: {repository: 'https://git.example.com/a.git'}}",
      ["policies.configMaps and policies.gitSync.repository are both set", "set policies.configMaps to []"]),
@@ -39,10 +43,9 @@ REFUSED = [
     ("a Secret without TLS", "tls: {secretName: a}", ["tls.secretName: not used with tls.mode none"]),
     ("certificates that nobody uses", "tls: {mode: sidecar, certManager: {create: true}}", ["tls.certManager.create: not used with tls.mode sidecar"]),
     ("a mode of TLS that does not exist", "tls: {mode: mutual}", ["tls.mode"]),
-    ("one claim for several replicas", "audit: {file: {enabled: true, volume: {emptyDir: null, persistentVolumeClaim: {claimName: a}}}}", ["audit.file.volume: one persistentVolumeClaim for several replicas", "ephemeral"]),
-    ("two volumes for the audit log", "audit: {file: {enabled: true, volume: {ephemeral: {volumeClaimTemplate: {}}}}}", ["audit.file.volume: one volume source expected, not 2"]),
+    ("one claim for several replicas", "audit: {file: {enabled: true, volume: {persistentVolumeClaim: {claimName: a}}}}", ["audit.file.volume: one persistentVolumeClaim for several replicas", "ephemeral"]),
+    ("two volumes for the audit log", "audit: {file: {enabled: true, volume: {emptyDir: {}, ephemeral: {volumeClaimTemplate: {}}}}}", ["audit.file.volume: one volume source expected, not 2"]),
     ("no audit log", "audit: {stdout: false}", ["audit: no sink is set"]),
-    ("no gateway", "gateway: {selector: {istio: null}}", ["gateway: neither gateway.selector nor gateway.name is set"]),
     ("an argument that the chart writes", "extraArgs: [--enforcement=report]", ["extraArgs: --enforcement=report is set by the chart"]),
     ("an argument that is none", "extraArgs: [serve]", ["extraArgs.0: Does not match pattern"]),
     ("a setting that the chart writes", "settings: {enforcement: report}", ["settings.enforcement: the chart writes the flag"]),

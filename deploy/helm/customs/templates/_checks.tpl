@@ -50,8 +50,8 @@ and what to write.
 {{- $volume := .Values.audit.file.volume -}}
 {{- if .Values.audit.file.enabled -}}
   {{- $kinds := list -}}
-  {{- range $kind, $source := $volume }}{{ if $source | kindIs "map" }}{{ $kinds = append $kinds $kind }}{{ end }}{{ end -}}
-  {{- if ne (len $kinds) 1 }}{{ fail (printf "audit.file.volume: one volume source expected, not %d (%s): set the others to null" (len $kinds) (join ", " $kinds)) }}{{ end -}}
+  {{- range $kind, $source := $volume }}{{ $kinds = append $kinds $kind }}{{ end -}}
+  {{- if gt (len $kinds) 1 }}{{ fail (printf "audit.file.volume: one volume source expected, not %d (%s): remove the others" (len $kinds) (join ", " $kinds)) }}{{ end -}}
   {{- if and (has "persistentVolumeClaim" $kinds) (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) -}}
     {{- fail "audit.file.volume: one persistentVolumeClaim for several replicas, and an audit file has one writer: use ephemeral, which makes a claim for each pod" -}}
   {{- end -}}
@@ -62,8 +62,11 @@ and what to write.
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
   {{- fail (printf "autoscaling.minReplicas: %d is more than autoscaling.maxReplicas, %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- end -}}
-{{- if and (not .Values.gateway.name) (not (include "customs.gatewaySelector" . | fromYaml)) -}}
-  {{- fail "gateway: neither gateway.selector nor gateway.name is set, so no gateway could ask: set one" -}}
+{{- if hasKey .Values.podLabels "app.kubernetes.io/name" -}}
+  {{- fail "podLabels: app.kubernetes.io/name is the label by which the Service and the NetworkPolicy select the pods: remove it" -}}
+{{- end -}}
+{{- if and $policies.imageVolume.reference (semverCompare "<1.33-0" .Capabilities.KubeVersion.Version) -}}
+  {{- fail (printf "policies.imageVolume.reference: Kubernetes %s has no volumes of images; 1.33 is the first (with the feature gate ImageVolume until 1.35)" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- range $argument := .Values.extraArgs -}}
   {{- range $own := list "config" "policies" "listen" "admin" "drain-delay" "drain-timeout" "enforcement" "tls" "audit" "trust-domains" "cluster-domains" -}}

@@ -40,11 +40,26 @@ customs.{{ .Release.Namespace }}.svc.{{ first .Values.clusterDomains | default "
 {{ include "customs.trustDomain" . }}/ns/{{ .Values.gateway.namespace }}/sa/{{ .Values.gateway.serviceAccount }}
 {{- end }}
 
-{{/* The labels of the gateway's pods; a label set to null is none. */}}
+{{/*
+Maps that a value replaces as a whole. Their defaults are here, because Helm would merge a default in
+values.yaml with what is set, and a selector of two labels selects less than one of them.
+*/}}
 {{- define "customs.gatewaySelector" -}}
-{{- range $key, $value := .Values.gateway.selector }}{{ if $value }}
-{{ $key }}: {{ $value | quote }}
-{{- end }}{{ end }}
+{{- if or .Values.gateway.selector (not .Values.gateway.name) -}}
+{{ .Values.gateway.selector | default (dict "istio" "egressgateway") | toYaml }}
+{{- end -}}
+{{- end }}
+
+{{- define "customs.istiodLabels" -}}
+{{ .Values.istiod.labels | default (dict "app" "istiod") | toYaml }}
+{{- end }}
+
+{{- define "customs.collectorLabels" -}}
+{{ .Values.collector.podLabels | default (dict "app.kubernetes.io/name" "opentelemetry-collector") | toYaml }}
+{{- end }}
+
+{{- define "customs.auditVolume" -}}
+{{ .Values.audit.file.volume | default (dict "emptyDir" (dict "sizeLimit" "2Gi")) | toYaml }}
 {{- end }}
 
 {{/* The directories of --policies, with commas between them. */}}
