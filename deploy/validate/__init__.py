@@ -10,5 +10,6 @@ from pathlib import Path
 DEPLOY = Path(__file__).resolve().parents[1]
 REPOSITORY = DEPLOY.parent
 ISTIO = DEPLOY / "istio"
+SCENARIO = DEPLOY / "scenario"
 KUSTOMIZE = DEPLOY / "kustomize"
 HELM = DEPLOY / "helm"

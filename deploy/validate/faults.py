@@ -27,6 +27,11 @@ def faults():
     def door_by_ref(change):
         return lambda state: change(the(state["gateway-api"], "NetworkPolicy"))
 
+    def scenario(group, kind, change):
+        def is_meant(thing):
+            return thing["kind"] == kind and thing["apiVersion"].startswith(f"{group}/")
+        return lambda state: change(next(t for things in state["scenario"].values() for t in things if is_meant(t)))
+
     def ref(change):
         return ask_by_ref(lambda a: change(a["spec"]["targetRefs"][0]))
 
@@ -155,6 +160,8 @@ def faults():
         ("a gateway with another Secret", rule("cert-manager", put("credentialName", "customs-tls")), "does not have the id in client_ids"),
         ("a gateway that expects another name", rule("cert-manager", put("subjectAltNames", ["customs"])), "does not expect the name"),
         ("a mutual TLS with more replicas than enforce", tls("cert-manager", "Deployment", lambda d: put("replicas", 3)(d["spec"])), "differs from enforce in /Deployment/customs/spec/replicas"),
+        ("a route of the scenario with an unknown field", scenario("networking.istio.io", "VirtualService", lambda t: put("gateway", "a")(t["spec"])), "/spec/gateway: unknown field"),
+        ("a listener of the scenario with an unknown field", scenario(GATEWAY_API, "Gateway", lambda t: put("tlsMode", "a")(t["spec"]["listeners"][0])), "/spec/listeners/0/tlsMode: unknown field"),
         ("a policy that is not YAML", policy("kind: [EgressPolicy"), "broken.yaml: while parsing"),
         ("a policy with a key twice", policy("kind: EgressPolicy\nkind: EgressPolicy"), "duplicate key 'kind'"),
         ("a policy of another kind", policy("apiVersion: v1\nkind: Secret"), "is no policy"),

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from . import DEPLOY, ISTIO, KUSTOMIZE
+from . import DEPLOY, ISTIO, KUSTOMIZE, SCENARIO
 from .mutual_tls import MUTUAL_TLS
 from .objects import VARIANTS
 from .tools import Unusable
@@ -57,6 +57,7 @@ class Folder:
             "gateway-api": self.render(ISTIO / "gateway-api"),
             "policies": [t for path in sorted((ISTIO / "policies").glob("*.yaml")) for t in self.read(path)],
             "mutual-tls": {way: self.render(ISTIO / "mutual-tls" / way) for way in MUTUAL_TLS},
+            "scenario": {str(path.relative_to(DEPLOY)): self.read(path) for path in sorted(SCENARIO.rglob("*.yaml"))},
         }
 
     def given(self, names):

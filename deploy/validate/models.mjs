@@ -10,9 +10,10 @@
 import { createInterface } from "node:readline";
 
 const PACKAGES = [
-  [/(^|\.)istio\.io$/, "istio"],
+  [/\.istio\.io$/, "istio"],
   [/^monitoring\.coreos\.com$/, "prometheus-operator"],
   [/^cert-manager\.io$/, "cert-manager"],
+  [/^gateway\.networking\.k8s\.io$/, "gateway-api"],
 ];
 
 const noting = (value, path, read) => value === null || typeof value !== "object" ? value : new Proxy(value, {
