@@ -5,7 +5,7 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh monitoring
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -61,6 +61,11 @@ simulate-fleet:
 bench:
 	@deploy/local/install-tools envoy h2load
 	cargo bench $(LOCKED) --bench serving -- $(BENCH) $(if $(PUBLISH),--publish)
+
+# Alerts, their tests, runbooks and dashboard, with the real promtool; no Prometheus runs.
+monitoring:
+	@cargo build $(LOCKED) --bin customs
+	@deploy/monitoring/check $(BUILT)/debug/customs
 
 # Prints one line for each tool, so that the output of a test run names what it ran against.
 tools:
