@@ -5,7 +5,7 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh monitoring
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh monitoring dashboard
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -17,6 +17,8 @@ help:
 	@echo "make simulate-fleet  draw docs/SCALE.md again: waits and policy changes in a large fleet (seeded)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
 	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about 15 minutes)"
+	@echo "make monitoring    the alerts, their tests, runbooks and dashboard, with the real promtool"
+	@echo "make dashboard     ask a real Prometheus every query of the dashboard and the alerts (PICTURE=1 draws it into docs/)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
 	@echo "ENVOY=/path, GRPCURL=/path, ROTEL=/path and H2LOAD=/path use a binary that you have."
@@ -66,6 +68,12 @@ bench:
 monitoring:
 	@cargo build $(LOCKED) --bin customs
 	@deploy/monitoring/check $(BUILT)/debug/customs
+
+# A real Prometheus scrapes customs under load, and is asked every query of the dashboard and of the alerts: three minutes.
+# PICTURE=1 takes ten, and draws the dashboard into docs/.
+dashboard:
+	cargo build $(LOCKED) --release --bin customs
+	@tests/monitoring/run $(BUILT)/release/customs $(if $(PICTURE),--seconds 540 --picture docs/monitoring/dashboard.png)
 
 # Prints one line for each tool, so that the output of a test run names what it ran against.
 tools:
