@@ -44,6 +44,9 @@ KUBERNETES = Module(
         "etcd": "go.etcd.io/etcd/server/v3",
     },
 )
+# Only its CustomResourceDefinitions are used. The tag of the module is that of the release.
+ENVOY_GATEWAY = ("github.com/envoyproxy/gateway", "v1.9.1")
+CRDS = ("istio", "gateway-api", "envoy-gateway")
 HOME = ROOT / ".tools" / f"mesh-{ISTIO.version.rsplit('-', 1)[1]}-{KUBERNETES.version.lstrip('v')}"
 GO_AT_LEAST = (1, 26)
 
@@ -53,7 +56,7 @@ class BuildError(Exception):
 
 
 def provide():
-    """Returns the paths of all programs, and of the CRDs as `istio-crds` and `gateway-api-crds`; builds what is missing."""
+    """Returns the paths of all programs, and of the CRDs as `istio-crds` and so on; builds what is missing."""
     existing = os.environ.get("CUSTOMS_MESH_BIN")
     if existing and not Path(existing).is_dir():
         raise BuildError(f"CUSTOMS_MESH_BIN={existing} is not a directory")
@@ -63,7 +66,7 @@ def provide():
             places = [Path(existing) / program] if existing else []
             places.append(HOME / "bin" / program)
             found[program] = next((place for place in places if os.access(place, os.X_OK)), None)
-    crds = {"istio-crds": HOME / "crds" / "istio", "gateway-api-crds": HOME / "crds" / "gateway-api"}
+    crds = {f"{name}-crds": HOME / "crds" / name for name in CRDS}
     if None in found.values() or not all(path.is_dir() for path in crds.values()):
         with _lock():
             for module in (ISTIO, KUBERNETES):
@@ -139,12 +142,16 @@ def _copy_crds(targets):
     istio = _download(ISTIO.path, ISTIO.version)
     requirement = re.search(r"^\s*sigs\.k8s\.io/gateway-api (\S+)", (istio / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
     gateway_api = _download("sigs.k8s.io/gateway-api", requirement[1])
+    envoy_gateway = _download(*ENVOY_GATEWAY)
     sources = {
+        "envoy-gateway-crds": sorted((envoy_gateway / "charts/gateway-helm/charts/crds/crds/generated").glob("*.yaml")),
         "istio-crds": [istio / "manifests/charts/base/files/crd-all.gen.yaml"],
         "gateway-api-crds": sorted((gateway_api / "config/crd/standard").glob("*.yaml")),
     }
     for name, files in sources.items():
         folder = targets[name]
+        if folder.is_dir():
+            continue
         staged = folder.with_name(f".{folder.name}-{os.getpid()}")
         staged.mkdir(parents=True)
         for file in files:

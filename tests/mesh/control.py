@@ -79,7 +79,7 @@ class Control:
         options.add_argument("-f", "--filename", action="append", default=[])
         options.add_argument("-y", action="store_true")
         for file in options.parse_args(words[1:]).filename:
-            path = Path(self._mesh.root, file)
+            path = Path(self.folder, file)
             if path.exists():  # yours.yaml, with which Istio was installed, is the reader's own
                 self._mesh.configure(path)
         self._mesh.settle()
@@ -126,7 +126,7 @@ class Control:
         chosen = options.parse_args(words)
         out = []
         for pod in self._pods(namespace, chosen.target, chosen.selector):
-            part = pod.customs or pod.envoy
+            part = pod.envoy if chosen.container == "istio-proxy" else pod.customs or pod.envoy
             if part:
                 lines = part.process.log.read_text(errors="replace").splitlines()
                 if chosen.tail is not None:

@@ -126,7 +126,7 @@ class Kubelet:
             metadata["namespace"], metadata["name"], metadata["uid"], self._mesh.places.new_pod(),
             metadata.get("labels", {}), spec.get("serviceAccountName", "default"),
         )  # fmt: skip
-        folder = self._mesh.processes.folder / "volumes" / pod.uid
+        folder = self._mesh.processes.folder / "volumes" / pod.uid[:8]
         pod.volumes = Volumes(self._kubernetes, pod.namespace, spec.get("volumes", []), folder)
         self._attend(pod, document)
         with self._lock:
@@ -143,6 +143,9 @@ class Kubelet:
 
     def _start(self, pod, spec):
         namespace = self._kubernetes.call("GET", f"/api/v1/namespaces/{pod.namespace}")["metadata"].get("labels", {})
+        for container in spec["containers"]:
+            for mount in container.get("volumeMounts", []):
+                self._mesh.places.mount(pod.ip, mount["mountPath"], pod.volumes.path(mount["name"]))
         if pod.labels.get("istio") == "egressgateway" or GATEWAY_NAME in pod.labels:
             pod.envoy = Envoy(self._mesh, pod, "router")
         elif namespace.get("istio-injection") == "enabled" and pod.labels.get("sidecar.istio.io/inject") != "false":

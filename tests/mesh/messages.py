@@ -1,7 +1,7 @@
 """Opens what istiod sends, and puts its addresses in their places.
 
 Is: the translation of one xDS resource for Envoys on one machine. Addresses of endpoints and listeners go to ports of
-127.0.0.1; filters whose type is not in Envoy's public API are left out, because only Istio's own build of Envoy has them
+127.0.0.1, and sockets in a volume to that volume's directory; filters whose type is not in Envoy's public API are left out, because only Istio's own build of Envoy has them
 (`istio.metadata_exchange`, `istio.alpn`, `istio.stats`). Everything else stays as istiod wrote it.
 
 Is not: a proxy; see ads.py.
@@ -18,6 +18,7 @@ from google.protobuf.descriptor import FieldDescriptor
 PREFIX = "type.googleapis.com/"
 ANY = "google.protobuf.Any"
 SOCKET_ADDRESS = "envoy.config.core.v3.SocketAddress"
+PIPE = "envoy.config.core.v3.Pipe"
 LISTENER = PREFIX + "envoy.config.listener.v3.Listener"
 SYMBOLS = symbol_database.Default()
 _loaded = set()
@@ -75,6 +76,8 @@ class Translator:
             place = self.places.of_endpoint(message.address, message.port_value)
             if place:
                 message.address, message.port_value = place
+        elif name == PIPE:
+            message.path = self.places.path(self.pod, message.path)
         else:
             for field, value in message.ListFields():
                 if field.type == FieldDescriptor.TYPE_MESSAGE:

@@ -1,6 +1,7 @@
 """Where an address of the mesh is on this machine.
 
-Is: a map from pod addresses, a pod's listeners and the names of sites to ports of 127.0.0.1. A place is made at the first
+Is: a map from pod addresses, a pod's listeners and the names of sites to ports of 127.0.0.1, and from a pod's volumes to
+directories. A place is made at the first
 question and never changes, so endpoints and listeners may be asked for in any order.
 
 Is not: a network. An address that is neither a pod's nor a name has no place and is left as it is.
@@ -27,7 +28,7 @@ class Places:
 
     def __init__(self, ports):
         self._ports, self._lock, self._made, self._sites = ports, threading.Lock(), {}, {}
-        self._pods = 0
+        self._pods, self._mounts = 0, {}
 
     def new_pod(self):
         """Returns an address for a pod."""
@@ -48,6 +49,17 @@ class Places:
             if key not in self._made:
                 self._made[key] = self._ports.take()
             return self._made[key]
+
+    def mount(self, pod, path, folder):
+        """A volume is mounted at `path` in a pod, and is `folder` here."""
+        self._mounts.setdefault(pod, {})[path] = folder
+
+    def path(self, pod, path):
+        """The path here of a file in a volume of a pod; any other path stays as it is."""
+        for mount, folder in self._mounts.get(pod, {}).items():
+            if path.startswith(f"{mount}/"):
+                return f"{folder}{path.removeprefix(mount)}"
+        return path
 
     def of_endpoint(self, address, port):
         """Returns the local (address, port) of an upstream endpoint, or None to leave it as it is."""

@@ -41,7 +41,7 @@ class Mesh:
         self._closers, self._notes = [], []
 
     def __enter__(self):
-        programs = build.provide()
+        self.programs = programs = build.provide()
         self.folder = Path(tempfile.mkdtemp(prefix="customs-mesh-"))
         try:
             self._start(programs)

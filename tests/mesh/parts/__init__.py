@@ -5,7 +5,7 @@ Is: the list, in the order in which they run. A part has a docstring, whose firs
 Is not: a way to share state: what one part does to its mesh, no other part sees.
 """
 
-from . import bypass, gateway_api, https, manifests, mistakes, outage, runbook, scenario, self_test
+from . import bypass, gateway_api, https, manifests, mistakes, outage, plain_envoy, runbook, scenario, self_test, sidecar_socket
 
 ALL = {
     "scenario": scenario,
@@ -13,6 +13,8 @@ ALL = {
     "https": https,
     "bypass": bypass,
     "gateway-api": gateway_api,
+    "sidecar-socket": sidecar_socket,
+    "envoy": plain_envoy,
     "mistakes": mistakes,
     "outage": outage,
     "manifests": manifests,

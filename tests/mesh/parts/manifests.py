@@ -17,7 +17,7 @@ OVERLAY = "install.istio.io"
 FOREIGN = {
     "cert-manager.io": "cert-manager is not installed here",
     "monitoring.coreos.com": "the Prometheus operator is not installed here",
-    "gateway.envoyproxy.io": "Envoy Gateway is not installed here",
+    "istio.alibabacloud.com": "an API of Alibaba Cloud Service Mesh, for which there is no schema here",
     "egress.customs": "read by customs, not by Kubernetes",
 }
 
@@ -29,6 +29,8 @@ def run(report, mesh):
         for path in others:
             step.note(f"    {path.relative_to(ROOT)}")
         step.expect("the scenario and deploy/istio are among them", len(folders) >= 5 and len(files) >= 10)
+    with report.step("the CRDs of Envoy Gateway", mesh) as step:
+        step.note(f"  {mesh.kubernetes.must('apply', '--server-side', '-f', mesh.programs['envoy-gateway-crds']).count('serverside-applied')}")
     with report.step("the namespaces that they name", mesh) as step:
         for name in sorted(_namespaces(mesh, folders, files)):
             labels = _labels(mesh, folders, files, name)
