@@ -30,6 +30,8 @@ demo:
 
 test: format lint crates-alone manifests tools
 	cargo test $(LOCKED) --workspace
+	@deploy/monitoring/check $(BUILT)/debug/customs
+	@deploy/monitoring/check --self-test $(BUILT)/debug/customs
 
 # A search, which takes as long as it is let; what searches have found is replayed by `make test`.
 fuzz:
@@ -68,6 +70,7 @@ bench:
 monitoring:
 	@cargo build $(LOCKED) --bin customs
 	@deploy/monitoring/check $(BUILT)/debug/customs
+	@deploy/monitoring/check --self-test $(BUILT)/debug/customs
 
 # A real Prometheus scrapes customs under load, and is asked every query of the dashboard and of the alerts: three minutes.
 # PICTURE=1 takes ten, and draws the dashboard into docs/.
