@@ -32,22 +32,23 @@ def validate(usage, arguments):
         print(usage)
         return 0 if arguments in (["--help"], ["-h"]) else 2
     report, began, tools = Report(), time.monotonic(), None
+    everything = self_testing or not arguments  # for gateways that were given, the chart says nothing
     try:
-        tools = Tools()
+        tools = Tools(charts=everything)
         folder = Folder(tools)
         state = folder.state()
         state["given"] = [] if self_testing else folder.given(arguments)
-        state["chart"] = chart_state(tools, folder, state)
-        print(f"kubernetes-validate {tools.versions['kubernetes-validate']}: Kubernetes {' and '.join(KUBERNETES_VERSIONS)}, "
-              f"strict; CRDs of Istio {tools.istio}, Prometheus operator, cert-manager; helm {tools.versions['helm']}, "
-              f"kubectl {tools.versions['kubectl']}")
+        if everything:
+            state["chart"] = chart_state(tools, folder, state)
+        print(f"Kubernetes {' and '.join(KUBERNETES_VERSIONS)}, strict; CRDs of Istio {tools.istio}; "
+              f"{', '.join(f'{name} {version}' for name, version in tools.versions.items())}")
         if self_testing:
             report.add_all(self_test(tools, state))
         else:
             report.add_all(checks(tools, state))
-            report.add_all(chart_checks(tools, state))
-            report.add("every YAML file here belongs to the set", [f"{p} is read by nothing" for p in folder.unused()])
-            if not arguments:
+            if everything:
+                report.add_all(chart_checks(tools, state))
+                report.add("every YAML file here belongs to the set", [f"{p} is read by nothing" for p in folder.unused()])
                 print("note  no gateway of yours was given: `validate FILE...` tells whether each gateway is one that is made to ask")
     except Unusable as error:
         report.add("tools and files can be used", [str(error)])

@@ -17,7 +17,7 @@ from . import REPOSITORY
 HERE = Path(__file__).resolve().parent
 TOOLS = REPOSITORY / ".tools"
 INSTALL_TOOLS = REPOSITORY / "deploy" / "local" / "install-tools"
-NAMES = ("kubectl", "helm", "node", "kubernetes-validate")
+NAMES = ("kubectl", "node", "kubernetes-validate")
 
 KUBERNETES_VERSIONS = ("1.29", "1.37")  # the oldest and the newest the objects are checked for
 IMAGE_VOLUMES_SINCE = "1.33"  # the oldest for objects with the volume source `image`
@@ -36,11 +36,12 @@ def run(command, **options):
 
 
 class Tools:
-    def __init__(self):
-        said = run([sys.executable, str(INSTALL_TOOLS), *NAMES])
+    def __init__(self, charts=True):
+        """With `charts`, helm too, which is not there for every machine."""
+        said = run([sys.executable, str(INSTALL_TOOLS), *NAMES, *(["helm"] if charts else [])])
         found = dict(re.findall(r"^(\S+): (.+) \([^()]*\)$", said, re.MULTILINE))
         self.versions = dict(re.findall(r"^(\S+): .+ \(([^()]*)\)$", said, re.MULTILINE))
-        self.kubectl, self.helm, self.node = (found[name] for name in NAMES[:3])
+        self.kubectl, self.node, self.helm = found["kubectl"], found["node"], found.get("helm")
         sys.path.insert(0, str(Path(found["kubernetes-validate"]).parents[1]))
         import kubernetes_validate
         import yaml
