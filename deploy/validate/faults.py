@@ -161,6 +161,7 @@ def faults():
         ("a gateway that expects another name", rule("cert-manager", put("subjectAltNames", ["customs"])), "does not expect the name"),
         ("a mutual TLS with more replicas than enforce", tls("cert-manager", "Deployment", lambda d: put("replicas", 3)(d["spec"])), "differs from enforce in /Deployment/customs/spec/replicas"),
         ("a route of the scenario with an unknown field", scenario("networking.istio.io", "VirtualService", lambda t: put("gateway", "a")(t["spec"])), "/spec/gateway: unknown field"),
+        ("an object of the scenario whose group nobody knows", scenario("networking.istio.io", "Sidecar", put("apiVersion", "networking.istio.example/v1")), "no schema for Sidecar of networking.istio.example/v1"),
         ("a listener of the scenario with an unknown field", scenario(GATEWAY_API, "Gateway", lambda t: put("tlsMode", "a")(t["spec"]["listeners"][0])), "/spec/listeners/0/tlsMode: unknown field"),
         ("a policy that is not YAML", policy("kind: [EgressPolicy"), "broken.yaml: while parsing"),
         ("a policy with a key twice", policy("kind: EgressPolicy\nkind: EgressPolicy"), "duplicate key 'kind'"),

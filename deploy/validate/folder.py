@@ -18,13 +18,16 @@ class Folder:
         self.tools = tools
         self.used = set()
 
-    def read(self, path):
+    def read(self, path, objects=True):
+        """The objects in a file; without `objects` it may also be a file of another kind, which has none."""
         path = path.resolve()
         self.used.add(path)
         try:
             found = self.tools.documents(path.read_text())
         except (OSError, self.tools.yaml.YAMLError) as error:
             raise Unusable(f"{path.relative_to(DEPLOY)}: {' '.join(str(error).split())}") from error
+        if not objects and not any(isinstance(thing, dict) and "apiVersion" in thing for thing in found):
+            return []
         for thing in found:
             if not isinstance(thing, dict) or not isinstance(thing.get("kind"), str) or "apiVersion" not in thing:
                 raise Unusable(f"{path.relative_to(DEPLOY)}: a document without apiVersion and kind")
@@ -57,7 +60,8 @@ class Folder:
             "gateway-api": self.render(ISTIO / "gateway-api"),
             "policies": [t for path in sorted((ISTIO / "policies").glob("*.yaml")) for t in self.read(path)],
             "mutual-tls": {way: self.render(ISTIO / "mutual-tls" / way) for way in MUTUAL_TLS},
-            "scenario": {str(path.relative_to(DEPLOY)): self.read(path) for path in sorted(SCENARIO.rglob("*.yaml"))},
+            "scenario": {str(path.relative_to(DEPLOY)): self.read(path, objects=False)
+                         for path in sorted(SCENARIO.rglob("*.yaml"))},
         }
 
     def given(self, names):
