@@ -61,7 +61,7 @@ def _run(report, name, part):
     report.part = name
     began = time.monotonic()
     try:
-        with Mesh(keep=bool(os.environ.get("KEEP"))) as mesh:
+        with Mesh(keep=bool(os.environ.get("KEEP")), features=getattr(part, "FEATURES", None)) as mesh:
             report.line(f"---- {name}: a mesh in {time.monotonic() - began:.1f} s")
             part.run(report, mesh)
             with report.step("every Envoy took what istiod sent", mesh) as step:

@@ -24,7 +24,7 @@ VALIDATED = ["security.istio.io", "networking.istio.io", "telemetry.istio.io", "
 class ControlPlane:
     """istiod of one mesh."""
 
-    def __init__(self, programs, processes, ports, authority, kubernetes):
+    def __init__(self, programs, processes, ports, authority, kubernetes, features):
         self._kubernetes = kubernetes
         for crds in ("istio-crds", "gateway-api-crds"):
             kubernetes.must("apply", "--server-side", "-f", programs[crds])
@@ -37,6 +37,7 @@ class ControlPlane:
             "ENABLE_CA_SERVER": "false",
             "POD_NAME": "istiod-1",
             "POD_NAMESPACE": ROOT_NAMESPACE,
+            **features,
         }
         istiod = processes.start("istiod", [
             programs["pilot-discovery"], "discovery", "--registries", "Kubernetes", "--kubeconfig", kubernetes.kubeconfig,

@@ -1,4 +1,4 @@
-"""The Envoy of a pod: a sidecar, or the egress gateway.
+"""The Envoy of a pod: a sidecar, the egress gateway, or a waypoint.
 
 Is: upstream's Envoy with a bootstrap that asks istiod for everything else, with the node id and the metadata that istio-agent
 sends.
@@ -54,9 +54,14 @@ class Envoy:
                 "metadata": {
                     "NAME": pod.name, "NAMESPACE": pod.namespace, "SERVICE_ACCOUNT": pod.service_account,
                     "LABELS": pod.labels, "INSTANCE_IPS": pod.ip, "CLUSTER_ID": "Kubernetes", "MESH_ID": "cluster.local",
-                    "ISTIO_VERSION": "1.31.0", "PROXY_CONFIG": {}, "WORKLOAD_NAME": pod.labels.get("app", pod.name),
+                    "ANNOTATIONS": pod.annotations, "ISTIO_VERSION": "1.31.0", "PROXY_CONFIG": {}, "WORKLOAD_NAME": pod.labels.get("app", pod.name),
                 },
             },
+            # A waypoint hands what it takes out of a tunnel to listeners inside of itself.
+            "bootstrap_extensions": [{
+                "name": "envoy.bootstrap.internal_listener",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"},
+            }],
             "admin": {"address": {"socket_address": {"address": LOOPBACK, "port_value": self.admin_port}}},
             "dynamic_resources": {
                 "lds_config": over_ads,

@@ -19,6 +19,7 @@ from .volumes import Volumes
 
 NODE = "node-1"
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+GATEWAY_CLASS = "gateway.networking.k8s.io/gateway-class-name"
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Pod:
     uid: str
     ip: str
     labels: dict
+    annotations: dict
     service_account: str
     envoy: Envoy | None = None
     customs: Customs | None = None
@@ -124,7 +126,7 @@ class Kubelet:
             self._kubernetes.call("POST", f"{path}/binding", binding)
         pod = Pod(
             metadata["namespace"], metadata["name"], metadata["uid"], self._mesh.places.new_pod(),
-            metadata.get("labels", {}), spec.get("serviceAccountName", "default"),
+            metadata.get("labels", {}), metadata.get("annotations", {}), spec.get("serviceAccountName", "default"),
         )  # fmt: skip
         folder = self._mesh.processes.folder / "volumes" / pod.uid[:8]
         pod.volumes = Volumes(self._kubernetes, pod.namespace, spec.get("volumes", []), folder)
@@ -146,7 +148,9 @@ class Kubelet:
         for container in spec["containers"]:
             for mount in container.get("volumeMounts", []):
                 self._mesh.places.mount(pod.ip, mount["mountPath"], pod.volumes.path(mount["name"]))
-        if pod.labels.get("istio") == "egressgateway" or GATEWAY_NAME in pod.labels:
+        if pod.labels.get(GATEWAY_CLASS) == "istio-waypoint":
+            pod.envoy = Envoy(self._mesh, pod, "waypoint")
+        elif pod.labels.get("istio") == "egressgateway" or GATEWAY_NAME in pod.labels:
             pod.envoy = Envoy(self._mesh, pod, "router")
         elif namespace.get("istio-injection") == "enabled" and pod.labels.get("sidecar.istio.io/inject") != "false":
             pod.envoy = Envoy(self._mesh, pod, "sidecar")

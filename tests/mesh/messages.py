@@ -2,7 +2,7 @@
 
 Is: the translation of one xDS resource for Envoys on one machine. Addresses of endpoints and listeners go to ports of
 127.0.0.1, and sockets in a volume to that volume's directory; filters whose type is not in Envoy's public API are left out, because only Istio's own build of Envoy has them
-(`istio.metadata_exchange`, `istio.alpn`, `istio.stats`). Everything else stays as istiod wrote it.
+(`istio.metadata_exchange`, `istio.alpn`, `istio.stats`), and the kind of string that only it knows becomes upstream's. Everything else stays as istiod wrote it.
 
 Is not: a proxy; see ads.py.
 """
@@ -18,6 +18,7 @@ from google.protobuf.descriptor import FieldDescriptor
 PREFIX = "type.googleapis.com/"
 ANY = "google.protobuf.Any"
 SOCKET_ADDRESS = "envoy.config.core.v3.SocketAddress"
+FILTER_STATE_VALUE = "envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue"
 PIPE = "envoy.config.core.v3.Pipe"
 LISTENER = PREFIX + "envoy.config.listener.v3.Listener"
 SYMBOLS = symbol_database.Default()
@@ -82,6 +83,9 @@ class Translator:
             for field, value in message.ListFields():
                 if field.type == FieldDescriptor.TYPE_MESSAGE:
                     self._walk_field(field, value)
+
+        if name == FILTER_STATE_VALUE and message.factory_key == "istio.hashable_string":
+            message.factory_key = "envoy.hashable_string"
 
     def _walk_field(self, field, value):
         if field.message_type.GetOptions().map_entry:

@@ -34,10 +34,10 @@ INSTALLATION = Path(__file__).parent / "installation.yaml"
 
 
 class Mesh:
-    """A running mesh: `with Mesh() as mesh: ...`. `keep` leaves the folder with all logs where it is."""
+    """A running mesh: `with Mesh() as mesh: ...`. `keep` leaves its folder; `features` are variables of istiod."""
 
-    def __init__(self, keep=False):
-        self.keep, self.root = keep, ROOT
+    def __init__(self, keep=False, features=None):
+        self.keep, self.root, self._features = keep, ROOT, features or {}
         self._closers, self._notes = [], []
 
     def __enter__(self):
@@ -60,7 +60,7 @@ class Mesh:
         self.places.site(80, self.site.port)
         self.places.site(443, self.site.tls_port)
         self.kubernetes = Kubernetes(programs, self.processes, self.ports, self.authority)
-        self.istiod = ControlPlane(programs, self.processes, self.ports, self.authority, self.kubernetes)
+        self.istiod = ControlPlane(programs, self.processes, self.ports, self.authority, self.kubernetes, self._features)
         self.discovery = self._closing(Discovery(self.ports, self.istiod.grpc_port, self.places, self.authority))
         self.kubelet = self._closing(Kubelet(self))
         self.control = self._closing(Control(self))

@@ -111,6 +111,11 @@ class Step:
             raise StepFailed(f"expected {expected}")
         return answer
 
+    @staticmethod
+    def pause():
+        """Waits between two tries."""
+        time.sleep(0.2)
+
     def new_records(self):
         """The records of decisions that were made since the step began."""
         return [record for record in self.mesh.records() if record["time"] >= self._began]

@@ -5,7 +5,7 @@ Is: the list, in the order in which they run. A part has a docstring, whose firs
 Is not: a way to share state: what one part does to its mesh, no other part sees.
 """
 
-from . import bypass, gateway_api, https, manifests, mistakes, outage, plain_envoy, runbook, scenario, self_test, sidecar_socket
+from . import ambient, bypass, gateway_api, https, manifests, mistakes, outage, plain_envoy, runbook, scenario, self_test, sidecar_socket
 
 ALL = {
     "scenario": scenario,
@@ -14,6 +14,7 @@ ALL = {
     "bypass": bypass,
     "gateway-api": gateway_api,
     "sidecar-socket": sidecar_socket,
+    "ambient": ambient,
     "envoy": plain_envoy,
     "mistakes": mistakes,
     "outage": outage,

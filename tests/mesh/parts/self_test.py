@@ -7,10 +7,12 @@ Is not: a test of customs.
 """
 
 import io
+import os
+import unittest.mock
 
 import yaml
 
-from .. import documents
+from .. import build, documents
 from ..rig import ISTIO
 from ..steps import DENIED, SITE, Report
 
@@ -56,6 +58,19 @@ def run(report, mesh):
     with report.step("a command that fails fails the document", mesh) as step:
         block = documents.blocks("# Heading\n```console\n$ kubectl apply -f deploy/nothing-here.yaml\n```\n")[0]
         _fails(step, mesh, "it ended with 1", lambda inside: documents.run_command(inside, block.commands[0], mesh))
+    with report.step("without Go, or with one that is too old, building says what to do", mesh) as step:
+        folder = mesh.folder / "old-go"
+        folder.mkdir()
+        for expected in ("is not on the PATH", "go1.20.1 is too old"):
+            try:
+                with unittest.mock.patch.dict(os.environ, {"PATH": str(folder)}):
+                    build.check_go()
+                step.expect("it fails", False)
+            except build.BuildError as error:
+                step.note(f"  {str(error).splitlines()[0]}")
+                step.expect(f"it says: {expected}, and the remedy", expected in str(error) and "Install Go" in str(error))
+            (folder / "go").write_text("#!/bin/sh\necho go1.20.1\n", encoding="utf-8")
+            (folder / "go").chmod(0o755)
 
 
 def _inside(mesh, action):
