@@ -109,6 +109,7 @@ def chart_faults():
         ("an audit log on a read-only volume", container(lambda c: [m.update(readOnly=True) for m in c["volumeMounts"]], "audited"), "is on a volume that is read-only"),
         ("policies on a writable volume", container(lambda c: drop("readOnly")(c["volumeMounts"][0])), "is on a volume that is writable"),
         ("a grace period shorter than the drain", pod(put("terminationGracePeriodSeconds", 9)), "terminationGracePeriodSeconds must be more"),
+        ("a sampler with an argument that it does not take", container(lambda c: [e.update(value="always_on") for e in c["env"] if e["name"] == "OTEL_TRACES_SAMPLER"], "audited"), "OTEL_TRACES_SAMPLER_ARG must be set exactly if"),
         ("replicas beside an autoscaler", helm("monitored", "Deployment", lambda d: put("replicas", 2)(d["spec"])), "replicas must be set exactly if"),
         ("a gRPC probe of a port with TLS", container(put("readinessProbe", {"grpc": {"port": 9191}}), "tls-secret"), "the readiness probe must be gRPC exactly if"),
         ("a probe of a port that nobody has", container(lambda c: put("port", "http")(c["livenessProbe"]["httpGet"])), "a probe names the port http"),

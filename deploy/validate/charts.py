@@ -154,6 +154,9 @@ def pods_are_whole(things):
     drain = seconds(flags["--drain-delay"]) + seconds(flags["--drain-timeout"])
     if not spec["terminationGracePeriodSeconds"] > drain:
         yield f"terminationGracePeriodSeconds must be more than the {drain:g} s of --drain-delay and --drain-timeout"
+    variables = {e["name"]: e.get("value", "") for e in container.get("env", [])}
+    if ("OTEL_TRACES_SAMPLER_ARG" in variables) != variables.get("OTEL_TRACES_SAMPLER", "").endswith("traceidratio"):
+        yield "OTEL_TRACES_SAMPLER_ARG must be set exactly if the sampler takes one: customs refuses what would not be used"
     if any(t["kind"] == "HorizontalPodAutoscaler" for t in things) == ("replicas" in deployment["spec"]):
         yield "replicas must be set exactly if there is no HorizontalPodAutoscaler"
     ready = container["readinessProbe"]

@@ -19,6 +19,8 @@ REFUSED = [
     ("a label that is a number", "gateway: {selector: {istio: 1}}", ["gateway.selector.istio: Invalid type"]),
     ("a drain without a unit", 'drain: {delay: "5"}', ["drain.delay: Does not match pattern"]),
     ("an endpoint without a port", 'audit: {otlp: {endpoint: "http://collector"}}', ["audit.otlp.endpoint: Does not match pattern"]),
+    ("a share of traces in percent", "telemetry: {samplerArg: 1%}", ["telemetry.samplerArg: Does not match pattern"]),
+    ("a sampler that does not exist", "telemetry: {sampler: jaeger_remote}", ["telemetry.sampler"]),
     ("a digest that is none", "image: {digest: latest}", ["image.digest: Does not match pattern"]),
     ("one replica under autoscaling", "autoscaling: {enabled: true, minReplicas: 1}", ["autoscaling.minReplicas: Must be greater"]),
     ("fewer pods at most than at least", "autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 3}", ["autoscaling.minReplicas: 5 is more than"]),
