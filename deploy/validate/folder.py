@@ -60,9 +60,17 @@ class Folder:
             "gateway-api": self.render(ISTIO / "gateway-api"),
             "policies": [t for path in sorted((ISTIO / "policies").glob("*.yaml")) for t in self.read(path)],
             "mutual-tls": {way: self.render(ISTIO / "mutual-tls" / way) for way in MUTUAL_TLS},
-            "scenario": {str(path.relative_to(DEPLOY)): self.read(path, objects=False)
-                         for path in sorted(SCENARIO.rglob("*.yaml"))},
+            "scenario": {str(path.relative_to(DEPLOY)): things for path, things in self.scenario()},
         }
+
+    def scenario(self):
+        """(path, objects) of each kustomization of deploy/scenario, and of each file that is in none."""
+        kustomizations = [path.parent for path in sorted(SCENARIO.rglob("kustomization.yaml"))]
+        for folder in kustomizations:
+            yield folder, self.tools.kustomized(folder)
+        for path in sorted(SCENARIO.rglob("*.yaml")):
+            if not any(folder in path.parents for folder in kustomizations):
+                yield path, self.read(path, objects=False)
 
     def given(self, names):
         """The objects in files that are not of this folder; lists, as `kubectl get` makes them, are taken apart."""
