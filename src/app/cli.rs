@@ -27,7 +27,7 @@ pub use environment::parse;
 pub use mesh::{
     EnvoyArgs, EnvoyGatewayArgs, GatewayApiArgs, HttpsWay, IstioArgs, MeshCommand, ProviderArgs,
 };
-pub use operators::{StatusArgs, StatusFormat};
+pub use operators::{DoctorArgs, DoctorFormat, StatusArgs, StatusFormat};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 
 use super::policy_paths::PolicyPath;
@@ -65,6 +65,9 @@ pub enum Command {
     /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and
     /// agree, 1 if not, 2 for an invalid flag
     Status(Box<StatusArgs>),
+    /// Say what is wrong with customs, its gateways and the mesh around them; exits with 0 if nothing
+    /// is, 1 if something is, 2 for no answer
+    Doctor(Box<DoctorArgs>),
     /// Print the configuration with which a gateway asks customs
     Mesh {
         /// The gateway.

@@ -1,6 +1,7 @@
-//! Fetches one document over HTTP from the admin address of a customs.
+//! Fetches one document over HTTP from the admin address of a customs or of an Envoy.
 //!
-//! It knows no document and retries nothing; its wait and the size of the answer are bounded.
+//! It knows no document and retries nothing; its wait and the size of the answer are bounded. The
+//! time of the server comes with the answer, so that clocks can be compared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::server_connection::{ByteStream, ConnectError, ServerAddress};
@@ -22,6 +24,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Fetched {
     /// The HTTP status.
     pub status: StatusCode,
+    /// The header `date`, as it was sent.
+    pub date: Option<String>,
+    /// The time here when the answer had arrived.
+    pub at: Timestamp,
     /// The body.
     pub body: Bytes,
 }
@@ -95,8 +101,11 @@ pub(super) async fn get(
                 why: why.into(),
             },
         })?;
+    let date = head.headers.get(header::DATE);
     Ok(Fetched {
         status: head.status,
+        date: date.and_then(|date| Some(date.to_str().ok()?.to_owned())),
+        at: Timestamp::now(),
         body,
     })
 }

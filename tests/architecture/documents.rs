@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::{read, root, rust_files, section, set};
+use customs_doctor::finding;
 use customs_engine::reason::Reason;
 use customs_policy::language::LanguageVersion;
 use customs_policy::problem::Code;
@@ -34,6 +35,31 @@ fn problem_codes_and_reasons_are_documented() {
     }
     let reasons = set(Reason::ALL.iter().map(|r| r.as_str()));
     assert_eq!(documented(section(&policy, "## Reasons"), "| `"), reasons);
+}
+
+#[test]
+fn findings_of_the_doctor_are_documented() {
+    let page = read("docs/DOCTOR.md");
+    let findings = section(&page, "## Findings");
+    let codes = finding::Code::ALL;
+    assert_eq!(
+        documented(findings, "### `"),
+        set(codes.iter().map(|code| code.as_str()))
+    );
+    for code in codes {
+        let (_, rest) = findings
+            .split_once(&format!("### `{}`\n\n", code.as_str()))
+            .unwrap();
+        let rest = rest.split("\n### ").next().unwrap();
+        let severity = code.severity().as_str();
+        let begin = rest.split(". ").next().unwrap();
+        assert_eq!(begin.to_lowercase(), severity, "{}", code.as_str());
+        assert!(
+            rest.contains("\n\nRemedy: "),
+            "{}: no remedy",
+            code.as_str()
+        );
+    }
 }
 
 #[test]

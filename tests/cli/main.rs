@@ -14,6 +14,7 @@
 mod checks;
 mod connections;
 mod directories;
+mod doctor;
 mod faults;
 mod flip;
 mod health;

@@ -13,6 +13,7 @@ mod audit;
 mod cases;
 mod check;
 mod diff;
+mod doctor;
 mod documents;
 mod examples;
 mod hints;

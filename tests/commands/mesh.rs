@@ -234,3 +234,36 @@ fn a_name_that_would_become_something_else_is_refused() {
     let ended = ended(alone.args(["mesh", "istio", "--https", "originated"]));
     assert_eq!(ended.code, Some(2), "{ended:?}");
 }
+
+/// Returns the specs of documents, with the gateway of wrapped TLS under the name that is printed.
+fn specs(documents: &[Value]) -> Vec<(&str, Value)> {
+    let spec = |document: &Value| {
+        let text = document["spec"].to_string();
+        let text = text.replace(
+            "istio-egressgateway-tls",
+            "istio-egressgateway-www-aliyun-com",
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let all = documents.iter();
+    all.map(|document| (document["kind"].as_str().unwrap(), spec(document)))
+        .collect()
+}
+
+#[test]
+fn the_way_of_a_host_equals_the_files_of_the_scenario() {
+    let wrapped = documents("istio --host www.aliyun.com");
+    let files = ["2-service-entry", "4-gateway", "5-https-wrapped"];
+    let expected: Vec<Value> = files
+        .iter()
+        .flat_map(|file| shipped(&format!("deploy/scenario/{file}.yaml")))
+        .collect();
+    assert_eq!(specs(&wrapped[2..]), specs(&expected));
+
+    let originated = documents("istio --host www.alibabacloud.com --https originated");
+    let expected = shipped("deploy/scenario/6-https-originated.yaml");
+    let printed = specs(&originated[2..]);
+    for (kind, spec) in specs(&expected) {
+        assert!(printed.contains(&(kind, spec.clone())), "{kind}: {spec:#}");
+    }
+}

@@ -108,6 +108,7 @@ fn every_command_has_a_man_page() {
         "revision",
         "status",
         "mesh",
+        "doctor",
         "audit",
         "schema",
         "completions",

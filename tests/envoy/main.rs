@@ -9,6 +9,7 @@
 
 mod changes;
 mod connection_age;
+mod doctor;
 mod failover;
 mod failures;
 mod held_up;

@@ -15,6 +15,8 @@ pub enum ForeignDocument {
     Html,
     /// An answer of Envoy's admin address.
     Envoy,
+    /// An answer of customs' admin address.
+    Customs,
     /// JSON that ends before it is complete.
     Truncated,
 }
@@ -32,6 +34,10 @@ impl fmt::Display for ForeignDocument {
             ForeignDocument::Envoy => {
                 "Envoy's admin address answers there: give it with --envoy, and with --admin the \
                  address of customs' setting `admin` (port 9192 by default)"
+            }
+            ForeignDocument::Customs => {
+                "customs' admin address answers there: give it with --admin, and with --envoy the \
+                 admin address of a gateway (port 15000 in Istio)"
             }
             ForeignDocument::Truncated => {
                 "it ends in the middle: collect it again, into a file, and not through a terminal"
@@ -52,6 +58,9 @@ pub fn foreign(body: &[u8]) -> Option<ForeignDocument> {
         || begin.starts_with("{\"error\":\"not_found\"") && begin.contains("envoy");
     if is_envoy {
         return Some(ForeignDocument::Envoy);
+    }
+    if begin.starts_with("not found; the paths are") {
+        return Some(ForeignDocument::Customs);
     }
     if begin.starts_with('<') {
         return Some(ForeignDocument::Html);
@@ -82,7 +91,10 @@ mod tests {
             ),
             ("{\"configs\": [{\"a\"", Some(ForeignDocument::Truncated)),
             ("{\"configs\": []}", None),
-            ("not found; the paths are\n/healthz", None),
+            (
+                "not found; the paths are\n/healthz",
+                Some(ForeignDocument::Customs),
+            ),
             ("a: b\n", None),
         ] {
             assert_eq!(foreign(text.as_bytes()), expected, "{text}");

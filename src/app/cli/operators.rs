@@ -1,11 +1,13 @@
-//! The commands for operators of a running system: `status`.
+//! The commands for operators of a running system: `status` and `doctor`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
-use super::ClientTlsArgs;
+use super::{ClientTlsArgs, VerdictArgs};
 use crate::app::durations;
+use crate::app::policy_paths::PolicyPath;
 
 /// The flags of `status`.
 #[derive(Debug, Args)]
@@ -37,6 +39,61 @@ pub struct StatusArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StatusFormat {
     /// A table for people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+/// The flags of `doctor`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("evidence").required(true).multiple(true)
+    .args(["admin", "envoy", "mesh_config", "objects", "checked_policies", "audit"])))]
+pub struct DoctorArgs {
+    /// The --admin addresses of the replicas: HOST:PORT, https://HOST:PORT or unix:PATH. A name with
+    /// several addresses, such as a headless Service, is every one of them
+    #[arg(long, value_name = "ADDR[,ADDR..]", value_delimiter = ',')]
+    pub(crate) admin: Vec<String>,
+    /// The gateway's Envoy: the URL of its admin address, a file with its /config_dump, or a folder
+    /// with files of its /config_dump, /stats, /certs and /server_info; repeatable
+    #[arg(long, value_name = "URL|FILE|DIR")]
+    pub(crate) envoy: Vec<String>,
+    /// Istio's mesh configuration: alone, in its ConfigMap, in an IstioOperator, or in Helm values;
+    /// repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mesh_config: Vec<PathBuf>,
+    /// Objects of Istio and Kubernetes, as kubectl prints them; - reads stdin; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) objects: Vec<PathBuf>,
+    /// The directories of the policies that should be in force, as in `serve`
+    #[arg(
+        id = "checked_policies",
+        long = "policies",
+        value_name = "DIR[,DIR..]",
+        value_delimiter = ','
+    )]
+    pub(crate) policies: Vec<PolicyPath>,
+    /// A file of the audit log, rotated and compressed ones too; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Vec<PathBuf>,
+    /// Compare what Envoy and customs count in this time, instead of totals
+    #[arg(long, value_name = "TIME", requires = "admin", value_parser = duration)]
+    pub(crate) watch: Option<Duration>,
+    /// The name of customs' provider in the mesh configuration
+    #[arg(long, value_name = "NAME", default_value = "customs")]
+    pub(crate) provider_name: String,
+    /// The output format
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: DoctorFormat,
+    #[command(flatten)]
+    pub(crate) settings: VerdictArgs,
+    #[command(flatten)]
+    pub(crate) tls: ClientTlsArgs,
+}
+
+/// How `doctor` prints what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DoctorFormat {
+    /// Text for people
     Human,
     /// One JSON document
     Json,

@@ -22,6 +22,7 @@ mod completions;
 mod coverage;
 mod diff;
 mod diff_report;
+mod doctor;
 mod finding;
 mod junit;
 mod lint;
@@ -49,6 +50,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Diff(args) => diff::run(*args),
         Command::Audit { command } => audit::run(command),
         Command::Revision(args) => with_settings(*args, revision::run),
+        Command::Doctor(args) => doctor::run(*args),
         Command::Mesh { command } => mesh::run(&command),
         Command::Status(args) => status::run(*args),
         Command::Schema { kind } => schema::run(kind),

@@ -21,6 +21,8 @@ pub(in crate::app) enum ServerPort {
     Admin,
     /// It serves records.
     Tail,
+    /// It is an Envoy, and answers its operators.
+    EnvoyAdmin,
 }
 
 impl ServerPort {
@@ -29,13 +31,14 @@ impl ServerPort {
         match self {
             ServerPort::Admin => "--admin",
             ServerPort::Tail => "--server",
+            ServerPort::EnvoyAdmin => "--envoy",
         }
     }
 
     /// Returns the protocol there, by its name in TLS (ALPN).
     pub(super) fn protocol(self) -> &'static str {
         match self {
-            ServerPort::Admin => "http/1.1",
+            ServerPort::Admin | ServerPort::EnvoyAdmin => "http/1.1",
             ServerPort::Tail => "h2",
         }
     }
@@ -45,6 +48,9 @@ impl ServerPort {
         match self {
             ServerPort::Admin => format!("is `customs serve` running with --admin {address}?"),
             ServerPort::Tail => format!("is `customs serve` running with --audit tail:{address}?"),
+            ServerPort::EnvoyAdmin => "is it the admin address of an Envoy, such as \
+                 localhost:15000 behind `kubectl port-forward`?"
+                .to_owned(),
         }
     }
 
@@ -52,6 +58,7 @@ impl ServerPort {
         match self {
             ServerPort::Admin => "`admin` of a customs",
             ServerPort::Tail => "a `tail:` sink of a customs",
+            ServerPort::EnvoyAdmin => "the admin address of an Envoy",
         }
     }
 }

@@ -1,0 +1,148 @@
+//! Gathers the evidence that the flags name: from replicas and Envoys over the network, and from
+//! files.
+//!
+//! It judges nothing. The rule: what cannot be had is a trouble or a replica that was not heard, so
+//! that one address that does not answer hides nothing.
+
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::envoys::{self, EnvoyPlace};
+use super::{files, records};
+use crate::app::cli::DoctorArgs;
+use crate::app::fetch::{self, FetchError, Fetched};
+use crate::app::replicas::{self, ReplicaAddress};
+use crate::app::server_connection::{ServerAddress, ServerAddressError};
+use customs_doctor::customs_metrics::CustomsMetrics;
+use customs_doctor::evidence::{
+    ClockReading, Evidence, PolicyEvidence, ProxyEvidence, ReplicaEvidence, Trouble,
+};
+use customs_doctor::replica::Replica;
+use customs_doctor::rule_hits::RuleHits;
+
+/// The size of the largest document of a replica that is accepted, in bytes.
+const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
+
+/// Gathers everything that the flags name.
+///
+/// # Errors
+/// Why an address is invalid.
+pub(super) async fn collect(
+    args: &DoctorArgs,
+    policies: Option<PolicyEvidence>,
+) -> Result<Evidence, ServerAddressError> {
+    let replicas = replicas::open(&args.admin, &args.tls).await?;
+    let mut places = Vec::new();
+    for text in &args.envoy {
+        places.push(envoys::open(text, &args.tls)?);
+    }
+    let mut evidence = Evidence {
+        now: Some(Timestamp::now()),
+        provider: args.provider_name.clone(),
+        policies,
+        ..Evidence::default()
+    };
+    if let Some(time) = args.watch {
+        let (metrics, stats) = counters(&replicas, &places).await;
+        sleep(time).await;
+        gather(&replicas, &places, &mut evidence).await;
+        // In the order in which they were opened.
+        for (found, before) in evidence.replicas.iter_mut().zip(metrics) {
+            found.metrics_before = before;
+        }
+        for (found, before) in evidence.proxies.iter_mut().zip(stats) {
+            found.stats_before = before;
+        }
+    } else {
+        gather(&replicas, &places, &mut evidence).await;
+    }
+    files::objects(&args.mesh_config, files::Kind::MeshConfig, &mut evidence);
+    files::objects(&args.objects, files::Kind::Objects, &mut evidence);
+    evidence.has_mesh_config =
+        !args.mesh_config.is_empty() || !evidence.objects.mesh_configs.is_empty();
+    evidence.has_objects = !args.objects.is_empty();
+    evidence.records = records::count(&args.audit, &mut evidence.troubles);
+    note_filters(&mut evidence);
+    Ok(evidence)
+}
+
+async fn counters(
+    replicas: &[ReplicaAddress],
+    places: &[EnvoyPlace],
+) -> (
+    Vec<Option<CustomsMetrics>>,
+    Vec<Option<customs_doctor::envoy_stats::EnvoyStats>>,
+) {
+    let (mut metrics, mut stats) = (Vec::new(), Vec::new());
+    for replica in replicas {
+        metrics.push(metrics_of(&replica.server).await);
+    }
+    for place in places {
+        stats.push(envoys::stats_before(place).await);
+    }
+    (metrics, stats)
+}
+
+/// Asks everybody in turn, Envoys directly after the replicas, so that their counters are of about
+/// the same time.
+async fn gather(replicas: &[ReplicaAddress], places: &[EnvoyPlace], evidence: &mut Evidence) {
+    for replica in replicas {
+        evidence.replicas.push(of_replica(replica).await);
+    }
+    for place in places {
+        let (proxy, troubles): (ProxyEvidence, Vec<Trouble>) = envoys::collect(place).await;
+        evidence.proxies.push(proxy);
+        evidence.troubles.extend(troubles);
+    }
+}
+
+async fn of_replica(replica: &ReplicaAddress) -> ReplicaEvidence {
+    let fetched = fetch::get(&replica.server, "/status", MAX_DOCUMENT).await;
+    let status = replicas::status(fetched.as_ref());
+    let is_heard = status.is_ok();
+    let (mut metrics, mut rules) = (None, None);
+    if is_heard {
+        metrics = metrics_of(&replica.server).await;
+        let fetched = fetch::get(&replica.server, "/rules", MAX_DOCUMENT).await;
+        rules = document(&fetched).and_then(|body| RuleHits::read(body).ok());
+    }
+    ReplicaEvidence {
+        replica: Replica {
+            address: replica.name.clone(),
+            status,
+        },
+        metrics,
+        metrics_before: None,
+        rules,
+        clock: fetched.as_ref().ok().filter(|_| is_heard).and_then(clock),
+    }
+}
+
+async fn metrics_of(server: &ServerAddress) -> Option<CustomsMetrics> {
+    let fetched = fetch::get(server, "/metrics", MAX_DOCUMENT).await;
+    let body = String::from_utf8_lossy(document(&fetched)?).into_owned();
+    CustomsMetrics::read(&body).ok()
+}
+
+fn document(fetched: &Result<Fetched, FetchError>) -> Option<&[u8]> {
+    let fetched = fetched.as_ref().ok()?;
+    fetched.status.is_success().then_some(fetched.body.as_ref())
+}
+
+/// Returns the clock of a server, from an answer of it.
+pub(super) fn clock(fetched: &Fetched) -> Option<ClockReading> {
+    ClockReading::of_date(fetched.date.as_deref()?, fetched.at)
+}
+
+/// Notes whether a filter of a sink keeps decisions out of the files.
+fn note_filters(evidence: &mut Evidence) {
+    let sinks = evidence
+        .replicas
+        .iter()
+        .filter_map(|found| found.replica.status.as_ref().ok());
+    let mut sinks = sinks.flat_map(|status| &status.audit);
+    let is_filtered = sinks.any(|sink| sink.sink.contains("filter="));
+    if let Some(records) = &mut evidence.records {
+        records.is_filtered = is_filtered;
+    }
+}
