@@ -5,7 +5,7 @@ Is: the list, in the order in which they run. A part has a docstring, whose firs
 Is not: a way to share state: what one part does to its mesh, no other part sees.
 """
 
-from . import ambient, bypass, gateway_api, https, manifests, mistakes, outage, plain_envoy, runbook, scenario, self_test, sidecar_socket
+from . import ambient, bypass, doctor, gateway_api, https, manifests, mistakes, outage, plain_envoy, runbook, scenario, self_test, sidecar_socket
 
 ALL = {
     "scenario": scenario,
@@ -18,6 +18,7 @@ ALL = {
     "envoy": plain_envoy,
     "mistakes": mistakes,
     "outage": outage,
+    "doctor": doctor,
     "manifests": manifests,
     "self-test": self_test,
 }
