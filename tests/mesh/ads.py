@@ -48,12 +48,10 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer, sds_pb2_grpc.Se
             return 0 if self._unanswered else time.monotonic() - self._changed
 
     def StreamAggregatedResources(self, request_iterator, context):
-        stream, node = object(), []
+        stream = object()
         first = next(request_iterator, None)
         if first is None:
             return
-        node.append(first.node.id)
-        pod = first.node.id.split("~")[1]
 
         def upward():
             yield first
@@ -70,7 +68,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer, sds_pb2_grpc.Se
         context.add_callback(call.cancel)
         try:
             for response in call:
-                translator = Translator(self._places, pod)
+                translator = Translator(self._places, first.node.id)
                 for resource in response.resources:
                     translator.resource(resource)
                 with self._lock:

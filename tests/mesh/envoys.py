@@ -10,7 +10,7 @@ import http.client
 import json
 
 from .modules import envoy_binary
-from .places import ANY
+from .places import ANY, SIDECAR
 from .ports import LOOPBACK
 
 
@@ -19,6 +19,7 @@ class Envoy:
 
     def __init__(self, mesh, pod, kind):
         self.pod, self._places = pod, mesh.places
+        self._address = SIDECAR + ANY if kind == "sidecar" else ANY
         self.admin_port = mesh.ports.take()
         path = mesh.processes.folder / f"{pod.namespace}.{pod.name}.json"
         path.write_text(json.dumps(self._bootstrap(mesh.discovery.port, kind), indent=1), encoding="utf-8")
@@ -105,10 +106,10 @@ class Envoy:
         """The local port at which a client in this pod finds `port`: that of a listener, or of the one that takes the rest."""
         listening = {local for local in self._listening()}
         for listener in (port, 15001):
-            local = self._places.pod_port(self.pod.ip, listener, ANY)
+            local = self._places.pod_port(self.pod.ip, listener, self._address)
             if local in listening:
                 return local
-        return self._places.pod_port(self.pod.ip, port, ANY)
+        return self._places.pod_port(self.pod.ip, port, self._address)
 
     def _listening(self):
         statuses = json.loads(self.get("/listeners?format=json")[1]).get("listener_statuses", [])

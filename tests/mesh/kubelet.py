@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from . import output_certs
 from .customs import Customs
 from .envoys import Envoy
 from .kubernetes import KubernetesError
@@ -153,6 +154,7 @@ class Kubelet:
         elif pod.labels.get("istio") == "egressgateway" or GATEWAY_NAME in pod.labels:
             pod.envoy = Envoy(self._mesh, pod, "router")
         elif namespace.get("istio-injection") == "enabled" and pod.labels.get("sidecar.istio.io/inject") != "false":
+            output_certs.write(pod, self._mesh.authority)
             pod.envoy = Envoy(self._mesh, pod, "sidecar")
         for container in spec["containers"]:
             if container["image"].rsplit("/", 1)[-1].split(":")[0].split("@")[0] == "customs" and pod.customs is None:

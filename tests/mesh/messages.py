@@ -15,6 +15,8 @@ import envoy
 from google.protobuf import symbol_database
 from google.protobuf.descriptor import FieldDescriptor
 
+from .places import SIDECAR
+
 PREFIX = "type.googleapis.com/"
 ANY = "google.protobuf.Any"
 SOCKET_ADDRESS = "envoy.config.core.v3.SocketAddress"
@@ -43,8 +45,10 @@ def message_class(type_url):
 class Translator:
     """Translates for one node; `left_out` counts the filters that were left out."""
 
-    def __init__(self, places, pod):
-        self.places, self.pod, self.left_out = places, pod, Counter()
+    def __init__(self, places, node_id):
+        kind, self.pod = node_id.split("~")[:2]
+        self.places, self.left_out = places, Counter()
+        self._side = SIDECAR if kind == "sidecar" else ""
 
     def resource(self, any_message):
         """Translates the resource inside an Any, in place."""
@@ -66,7 +70,7 @@ class Translator:
         del listener.additional_addresses[:]
 
     def _place_listener(self, address):
-        address.port_value = self.places.pod_port(self.pod, address.port_value, address.address)
+        address.port_value = self.places.pod_port(self.pod, address.port_value, self._side + address.address)
         address.address = "127.0.0.1"
 
     def _walk(self, message):

@@ -5,6 +5,7 @@ Is: one call of deploy/local/install-tools, which installs them into .tools/ wit
 Is not: a virtual environment. The Python that runs is the machine's.
 """
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ def put_on_path():
         sys.path.insert(0, folder)
 
 
+@functools.cache
 def envoy_binary():
     """Returns Envoy's path: that of $ENVOY, or the one in .tools/."""
     return _installed("envoy")

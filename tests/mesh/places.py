@@ -14,6 +14,8 @@ from .ports import LOOPBACK
 
 PODS = ipaddress.ip_network("10.244.0.0/16")
 ANY = "0.0.0.0"
+# Where a sidecar listens for what its pod sends: another place than the pod's own port of that number.
+SIDECAR = "sidecar "
 
 
 def _address(text):

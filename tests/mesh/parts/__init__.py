@@ -5,7 +5,22 @@ Is: the list, in the order in which they run. A part has a docstring, whose firs
 Is not: a way to share state: what one part does to its mesh, no other part sees.
 """
 
-from . import ambient, bypass, doctor, gateway_api, https, manifests, mistakes, outage, plain_envoy, runbook, scenario, self_test, sidecar_socket
+from . import (
+    ambient,
+    bypass,
+    doctor,
+    gateway_api,
+    https,
+    manifests,
+    mistakes,
+    mutual_tls,
+    outage,
+    plain_envoy,
+    runbook,
+    scenario,
+    self_test,
+    sidecar_socket,
+)
 
 ALL = {
     "scenario": scenario,
@@ -16,6 +31,7 @@ ALL = {
     "sidecar-socket": sidecar_socket,
     "ambient": ambient,
     "envoy": plain_envoy,
+    "mutual-tls": mutual_tls,
     "mistakes": mistakes,
     "outage": outage,
     "doctor": doctor,
