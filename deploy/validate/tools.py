@@ -4,6 +4,7 @@ deploy/local/install-tools installs kubectl, helm, Node.js and kubernetes-valida
 which go to .tools/ as well.
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -47,6 +48,9 @@ class Tools:
         import yaml
 
         self.kubernetes = kubernetes_validate
+        # The package reads all the definitions of a version again for each object, which is most of the time.
+        utils = kubernetes_validate.utils
+        utils.schema_contents = functools.lru_cache(maxsize=None)(utils.schema_contents)
         self.yaml = yaml
         self.models = self._npm_packages(Path(self.node).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
         self._answers = {}
