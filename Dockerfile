@@ -19,6 +19,17 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     && cp target/release/customs /customs \
     && /customs --version
 
+# The image of a release: its static binaries on each platform, not built a second time. deploy/release/image makes the
+# folder from which it is built; `docker build .` does not need it. Certificates; no libc, no shell, no package manager.
+FROM gcr.io/distroless/static-debian12:nonroot AS release
+ARG TARGETARCH
+COPY ${TARGETARCH}/licenses/ /licenses/customs/
+COPY ${TARGETARCH}/customs /customs
+USER 65532:65532
+EXPOSE 9191 9192
+ENTRYPOINT ["/customs"]
+CMD ["serve", "--listen", "0.0.0.0:9191", "--admin", "0.0.0.0:9192", "--policies", "/etc/customs/policies"]
+
 # glibc, libgcc and certificates; no shell, no package manager. The binary needs glibc 2.34 or newer; this has 2.36.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/LICENSE /licenses/customs/LICENSE

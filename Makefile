@@ -5,7 +5,7 @@
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh monitoring dashboard
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh monitoring dashboard docs msrv deny release-lint release-dry-run
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -19,6 +19,10 @@ help:
 	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about 15 minutes)"
 	@echo "make monitoring    the alerts, their tests, runbooks and dashboard, with the real promtool"
 	@echo "make dashboard     ask a real Prometheus every query of the dashboard and the alerts (PICTURE=1 draws it into docs/)"
+	@echo "make msrv          build with the oldest Rust that Cargo.toml allows"
+	@echo "make deny          check licences, advisories and sources of dependencies (CHECKS=\"bans licenses sources\" needs no network)"
+	@echo "make docs          build the reference of the code, and follow the links of the documents"
+	@echo "make release-dry-run  do all of a release but publishing, and list what it made (REBUILD=1 builds twice and compares)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
 	@echo "ENVOY=/path, GRPCURL=/path, ROTEL=/path and H2LOAD=/path use a binary that you have."
@@ -28,7 +32,7 @@ demo:
 	cargo build $(LOCKED) --release --bin customs --example demo
 	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(if $(TLS),--tls) $(BUILT)/release/customs
 
-test: format lint crates-alone manifests tools
+test: format lint crates-alone manifests release-lint tools
 	cargo test $(LOCKED) --workspace
 	@deploy/monitoring/check $(BUILT)/debug/customs
 	@deploy/monitoring/check --self-test $(BUILT)/debug/customs
@@ -110,3 +114,25 @@ manifests:
 mesh:
 	$(if $(CUSTOMS),,cargo build $(LOCKED) --release --bin customs)
 	@CUSTOMS="$(or $(CUSTOMS),$(BUILT)/release/customs)" tests/mesh/run $(PARTS)
+
+# With the toolchain in use if it is the oldest one, else with the one that rustup calls so.
+msrv:
+	@oldest=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	case "$$(rustc --version)" in "rustc $$oldest."*) ;; *) export RUSTUP_TOOLCHAIN=$$oldest ;; esac; \
+	rustc --version && cargo check --locked --workspace --all-targets
+
+deny:
+	@tool=$$(deploy/release/provide-tool cargo-deny | tail -1) && $$tool --locked check $(CHECKS)
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --document-private-items
+	@deploy/release/check-links
+
+# The workflows, the Dockerfile, the links of the documents, and the release scripts themselves.
+release-lint:
+	@deploy/release/lint
+	@deploy/release/check-links
+	@deploy/release/test
+
+release-dry-run:
+	@deploy/release/dry-run $(if $(REBUILD),--rebuild)

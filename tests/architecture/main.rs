@@ -370,6 +370,8 @@ fn the_top_level_is_fixed() {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "Dockerfile",
+        "deny.toml",
+        "rust-toolchain.toml",
         "benches",
         "crates",
         "deploy",
