@@ -25,7 +25,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_extauthz::attributes::borrowed;
 use customs_extauthz::response;
-use customs_extauthz::{Checks, Deadline, PeerIdentity};
+use customs_extauthz::{CallTrace, Checks, Deadline, PeerIdentity};
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile};
 use customs_policy::store;
@@ -79,6 +79,7 @@ fn occasion() -> Occasion<'static> {
         decision_number: 1,
         recorded_headers: &[],
         peer_identity: "",
+        trace_context: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn answers(criterion: &mut Criterion) {
         recorder: Recorder::new(Vec::new(), Duration::ZERO),
         metrics: Arc::new(Metrics::new()),
         refusals: Arc::default(),
+        spans: None,
     };
     let (_publisher, reader) = store::cell(snapshot());
     let checks = Checks::new(
@@ -175,6 +177,7 @@ fn answers(criterion: &mut Criterion) {
                     black_box(CHECK),
                     Deadline::default(),
                     &PeerIdentity::default(),
+                    CallTrace::default(),
                 ))
                 .unwrap();
             let (response, pending) = answer.expect("there is no deadline");

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::ops::metrics::{InFlight, Metrics};
 use crate::ops::refusals::Refusals;
@@ -9,9 +10,10 @@ use customs_audit::recorder::{Recorder, Reservation};
 use customs_engine::decision::Decision;
 use customs_engine::reason::Reason;
 use customs_engine::time::UnixNanos;
-use customs_extauthz::{Commit, DecisionLog};
+use customs_extauthz::{CheckStage, CheckTrace, Commit, DecisionLog};
 use customs_record::clock::now;
-use customs_record::{DecisionRecord, Entry, PeerAddress, RefusalCause};
+use customs_record::{DecisionRecord, Entry, PeerAddress, RefusalCause, TraceContext};
+use customs_telemetry::{CheckSpan, SpanRecorder};
 
 /// The audit log and the metrics of this server.
 #[derive(Clone, Debug)]
@@ -22,6 +24,22 @@ pub struct AuditedDecisionLog {
     pub metrics: Arc<Metrics>,
     /// The refusals of what was not a check.
     pub refusals: Arc<Refusals>,
+    /// What takes the spans of checks, if they go anywhere.
+    pub spans: Option<SpanRecorder>,
+}
+
+/// The span of a check, while the check runs.
+#[derive(Debug)]
+pub struct TracedCheck(CheckSpan);
+
+impl CheckTrace for TracedCheck {
+    fn pass(&mut self, stage: CheckStage) {
+        self.0.pass(stage.as_str());
+    }
+
+    fn context(&self) -> TraceContext {
+        self.0.context()
+    }
 }
 
 impl AuditedDecisionLog {
@@ -64,6 +82,7 @@ impl AuditedDecisionLog {
 impl DecisionLog for AuditedDecisionLog {
     type Reservation = Reservation;
     type InFlight<'l> = InFlight<'l>;
+    type Trace = TracedCheck;
 
     fn begin(&self) -> InFlight<'_> {
         self.metrics.in_flight()
@@ -71,6 +90,28 @@ impl DecisionLog for AuditedDecisionLog {
 
     fn next_number(&self) -> u64 {
         self.recorder.number()
+    }
+
+    fn may_trace(&self) -> bool {
+        self.spans.is_some()
+    }
+
+    fn begin_trace(
+        &self,
+        parent: Option<TraceContext>,
+        time: UnixNanos,
+        started: Instant,
+    ) -> Option<TracedCheck> {
+        let spans = self.spans.as_ref()?;
+        Some(TracedCheck(spans.begin(parent, time, started)?))
+    }
+
+    fn end_trace(&self, trace: TracedCheck, record: &DecisionRecord, is_answered: bool) {
+        let TracedCheck(span) = trace;
+        self.metrics.observe_trace(span.context(), record);
+        if let Some(spans) = &self.spans {
+            spans.end(span, record, is_answered);
+        }
     }
 
     fn count_rules(&self, decision: &Decision, time: UnixNanos) {

@@ -2,7 +2,7 @@
 //!
 //! [`cli`] and [`settings`] hold what the user wants, `serve` connects the edges and starts them in
 //! order, `decision_log` connects the checks to the audit log and the metrics, `status` reports
-//! what is in force, `shutdown` ends everything in order. `commands` are the tools for policy
+//! what is in force, `shutdown` ends everything in order. `telemetry` sends spans, metrics and the log where the environment says. `commands` are the tools for policy
 //! authors and operators, `explain` explains one decision to them, `client` sends the question to a
 //! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
 //! Nothing here decides.
@@ -30,6 +30,7 @@ mod settings_text;
 mod shutdown;
 mod status;
 mod tail_listeners;
+mod telemetry;
 mod tls_addresses;
 mod tls_settings;
 
@@ -62,10 +63,19 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(resolved) => resolved,
         Err(why) => return refuse_settings(&why),
     };
-    if let Err(why) = crate::ops::telemetry::init() {
+    let telemetry = match telemetry::start(&settings.audit.redact) {
+        Ok(telemetry) => telemetry,
+        Err(why) => {
+            why.to_string().lines().for_each(print_error);
+            return BAD_SETTING.into();
+        }
+    };
+    let export = |filter| telemetry.as_ref()?.log_layer(filter);
+    if let Err(why) = crate::ops::telemetry::init(export) {
         print_error(&why.to_string());
         return BAD_SETTING.into();
     }
+    telemetry::warn_of_unread();
     crate::ops::panic_log::install();
     if let Err(why) = ports::slots::check_descriptors(&settings) {
         print_error(&why.to_string());
@@ -81,10 +91,13 @@ fn serve(args: ServeArgs) -> ExitCode {
             return FAILED.into();
         }
     };
-    let ended = runtime.block_on(serve::serve(settings, file));
+    let ended = runtime.block_on(serve::serve(settings, file, telemetry.as_ref()));
     // A thread that still blocks, such as on a file system that hangs, must not keep the process
     // alive.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    if let Some(telemetry) = telemetry {
+        telemetry.finish(telemetry::FLUSH_BOUND);
+    }
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(serve::ServeError::Policy(why)) => {

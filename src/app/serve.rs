@@ -10,6 +10,7 @@
 
 mod addresses;
 mod readiness;
+mod reloading;
 mod tasks;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use addresses::{Addresses, Closed};
 use readiness::report_readiness;
+use reloading::{reload_until, reloader};
 use tasks::{Tasks, done};
 
 use super::decision_log::AuditedDecisionLog;
@@ -34,6 +36,7 @@ use super::settings::Resolved;
 use super::shutdown::{self, EndSignal, Termination};
 use super::status::Overview;
 use super::tail_listeners::{self, Tails};
+use super::telemetry;
 use super::tls_addresses::{Certificates, TlsAddresses, TlsReload};
 use crate::ops::admin::{self, AdminLimits, AdminState};
 use crate::ops::health::{self, HealthHandle};
@@ -49,7 +52,8 @@ use customs_net::{Reserved, Workers};
 use customs_policy::store;
 use customs_record::clock::now;
 use customs_record::{Entry, StartEntry, StopEntry};
-use customs_sources::{ReloadOptions, Reloader, SettingsFile, Trigger};
+use customs_sources::{Reloader, SettingsFile, Trigger};
+use customs_telemetry::{MetricsExport, Telemetry};
 
 /// How long the tasks that do not answer checks may take to end.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -79,6 +83,7 @@ impl<E: Into<anyhow::Error>> From<E> for ServeError {
 pub(super) async fn serve(
     settings: Resolved,
     file: Option<SettingsFile>,
+    telemetry: Option<&Telemetry>,
 ) -> Result<(), ServeError> {
     let mut termination = Termination::listen().context("cannot listen to signals")?;
     let hangups = shutdown::hangups().context("cannot listen to signals")?;
@@ -120,7 +125,9 @@ pub(super) async fn serve(
         recorder: recorder.clone(),
         metrics: metrics(&settings),
         refusals: Arc::default(),
+        spans: telemetry.and_then(Telemetry::spans),
     };
+    let exported = telemetry.and_then(Telemetry::metrics);
     let ports = Ports::new(
         &settings,
         &log,
@@ -132,7 +139,7 @@ pub(super) async fn serve(
         &settings,
         file,
         log,
-        (hangups, reopen),
+        (hangups, reopen, exported),
         (addresses, ports, tls),
     );
     let served = match started.await {
@@ -175,10 +182,13 @@ impl Running {
         settings: &Resolved,
         file: Option<SettingsFile>,
         log: AuditedDecisionLog,
-        hangups: (Signal, Reopen),
+        (hangups, reopen, exported): (Signal, Reopen, Option<MetricsExport>),
         (Addresses { listeners, admin }, ports, tls): (Addresses, Ports, TlsAddresses),
     ) -> Result<Running, ServeError> {
         watch_audit(&log);
+        if let Some(spans) = log.spans.clone() {
+            log.metrics.watch_spans(move || spans.dropped());
+        }
         log.recorder.record(started(&listeners, settings)).await;
 
         let (mut others, stop) = (Tasks::default(), CancellationToken::new());
@@ -248,8 +258,17 @@ impl Running {
         }
         others.spawn(
             "the policy reload",
-            done(reload_until(reloader, triggers, hangups, stop.clone())),
+            done(reload_until(
+                reloader,
+                triggers,
+                (hangups, reopen),
+                stop.clone(),
+            )),
         );
+        if let Some(export) = exported {
+            let export = telemetry::export_metrics(export, log.metrics.clone(), stop.clone());
+            others.spawn("the export of metrics", done(export));
+        }
         if let Some(listener) = admin {
             let report = overview.clone();
             let limits = AdminLimits::new(&settings.connections);
@@ -396,32 +415,6 @@ fn watch_audit(log: &AuditedDecisionLog) {
     log.metrics.watch_audit(move || recorder.readings());
 }
 
-fn reloader(
-    settings: &Resolved,
-    settings_file: Option<SettingsFile>,
-    publisher: store::Publisher,
-    log: &AuditedDecisionLog,
-    entries: mpsc::UnboundedSender<Entry>,
-) -> Reloader {
-    let options = ReloadOptions {
-        directories: settings.policies.clone(),
-        settle: settings.reload_settle,
-        rescan: settings.reload_rescan,
-        watch: true,
-        settings: settings.engine.clone(),
-        settings_file,
-    };
-    let (metrics, hits) = (log.metrics.clone(), log.metrics.clone());
-    let reloader = Reloader::new(options, publisher, move |entry| {
-        if let Entry::PolicyChange(change) = &entry {
-            metrics.observe_change(change);
-        }
-        // The receiver lives as long as this closure; after it, nothing is left to record.
-        let _ = entries.send(entry);
-    });
-    reloader.before_publish(move |snapshot| hits.rule_hits().prepare(snapshot, now()))
-}
-
 fn overview(reloader: &Reloader, log: &AuditedDecisionLog, certificates: Certificates) -> Overview {
     let recorder = log.recorder.clone();
     Overview {
@@ -429,19 +422,6 @@ fn overview(reloader: &Reloader, log: &AuditedDecisionLog, certificates: Certifi
         draining: Arc::new(AtomicBool::new(false)),
         recorder,
         certificates,
-    }
-}
-
-/// Reloads on change and at SIGHUP, which also reopens the files of the audit log, until stopped.
-async fn reload_until(
-    reloader: Reloader,
-    triggers: Vec<Trigger>,
-    (hangups, reopen): (Signal, Reopen),
-    stop: CancellationToken,
-) {
-    tokio::select! {
-        () = reloader.run(stop) => {}
-        () = shutdown::reload_at_hangup(hangups, &triggers, reopen) => {}
     }
 }
 

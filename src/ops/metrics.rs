@@ -6,6 +6,7 @@
 //! Labels with names of rules, grants and namespaces are bounded in number.
 
 mod certificates;
+mod exemplars;
 mod names;
 mod namespaces;
 mod rules;
@@ -35,7 +36,8 @@ use customs_engine::reason::Reason;
 use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
-use customs_record::{DecisionEntry, RefusalCause};
+use customs_record::{DecisionEntry, DecisionRecord, RefusalCause, TraceContext};
+use exemplars::Exemplars;
 pub use names::NAMES;
 use scraped::Scraped;
 
@@ -66,6 +68,7 @@ pub struct Metrics {
     /// The counters of `decisions` that were needed so far, by [`kind`].
     kinds: Box<[OnceLock<Counter>]>,
     durations: Histogram,
+    exemplars: Exemplars,
     in_flight: Gauge,
     withheld: Counter,
     callers_gone: Counter,
@@ -100,6 +103,7 @@ impl Metrics {
             decisions: Family::default(),
             kinds: (0..KINDS).map(|_| OnceLock::new()).collect(),
             durations: Histogram::new(BUCKETS),
+            exemplars: Exemplars::default(),
             in_flight: Gauge::default(),
             withheld: Counter::default(),
             callers_gone: Counter::default(),
@@ -255,6 +259,12 @@ impl Metrics {
             .observe(f64::from(entry.duration_micros) / 1e6);
     }
 
+    /// Shows the trace of a check beside its duration.
+    pub fn observe_trace(&self, context: TraceContext, record: &DecisionRecord) {
+        let took = f64::from(record.facts().duration_micros) / 1e6;
+        self.exemplars.keep(context, took, record.time());
+    }
+
     /// Counts an answer that was withheld.
     pub fn observe_withheld(&self) {
         self.withheld.inc();
@@ -402,6 +412,11 @@ impl Metrics {
         self.scraped.audit.get_or_init(|| Box::new(read));
     }
 
+    /// Sets the source of the number of spans that were dropped. Only the first call has an effect.
+    pub fn watch_spans(&self, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.scraped.spans_dropped.get_or_init(|| Box::new(read));
+    }
+
     /// Sets the source of the open connections by port. Only the first call has an effect.
     pub fn watch_connections(
         &self,
@@ -432,7 +447,10 @@ impl Metrics {
         let mut out = String::new();
         // Writing to a string cannot fail; the text would be complete up to a line.
         let _ = text::encode(&mut out, &self.registry);
-        format.of(out)
+        match format {
+            Exposition::Classic => format.of(out),
+            _ => self.exemplars.add_to(format.of(out)),
+        }
     }
 }
 

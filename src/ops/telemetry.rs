@@ -66,8 +66,12 @@ pub enum Format {
     Json,
 }
 
-/// Sets up the log of this process: to stderr, filtered by `CUSTOMS_LOG`.
-pub fn init() -> Result<(), LogSetupError> {
+/// Takes the log, beside stderr.
+pub type LogLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Sets up the log of this process: to stderr, filtered by `CUSTOMS_LOG`. What `export` returns, if
+/// it returns something, takes the same lines.
+pub fn init(export: impl FnOnce(EnvFilter) -> Option<LogLayer>) -> Result<(), LogSetupError> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let format = if io::stderr().is_terminal() {
@@ -75,7 +79,8 @@ pub fn init() -> Result<(), LogSetupError> {
     } else {
         Format::Json
     };
-    subscriber(&text, format, io::stderr)?
+    let exported = export(filter(&text)?);
+    subscriber(&text, format, io::stderr, exported)?
         .try_init()
         .map_err(LogSetupError::Twice)
 }
@@ -84,13 +89,14 @@ pub fn init() -> Result<(), LogSetupError> {
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// The crates of customs that log.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "customs",
     "customs_audit",
     "customs_extauthz",
     "customs_net",
     "customs_record",
     "customs_sources",
+    "customs_telemetry",
 ];
 
 /// The modules of the crate `customs` that log.
@@ -156,37 +162,44 @@ fn wrong_part(part: &str) -> Option<String> {
     }
 }
 
-/// Returns a subscriber that writes lines of this format. An empty filter means `info`.
-///
-/// The text of a line may come from a policy, a file name or a request, so it is made [`printable`]
-/// in both formats: each field in text, apart from the colours that are added here, and the whole
-/// line in JSON.
-fn subscriber<W, O>(
-    filter: &str,
-    format: Format,
-    writer: W,
-) -> Result<impl Subscriber + Send + Sync + use<W, O>, LogSetupError>
-where
-    W: Fn() -> O + Send + Sync + 'static,
-    O: io::Write + 'static,
-{
-    if let Some(problem) = filter.split(',').map(str::trim).find_map(wrong_part) {
+/// Reads a filter. An empty one means `info`.
+fn filter(text: &str) -> Result<EnvFilter, LogSetupError> {
+    if let Some(problem) = text.split(',').map(str::trim).find_map(wrong_part) {
         return Err(LogSetupError::Part {
-            text: filter.to_owned(),
+            text: text.to_owned(),
             problem,
         });
     }
     let read = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .parse(filter)
+        .parse(text)
         .map_err(|problem| LogSetupError::Filter {
-            text: filter.to_owned(),
+            text: text.to_owned(),
             problem,
         })?;
-    let filter = match Directive::from_str(TRANSPORT_OFF) {
-        Ok(off) if !filter.contains(TRANSPORT) => read.add_directive(off),
+    Ok(match Directive::from_str(TRANSPORT_OFF) {
+        Ok(off) if !text.contains(TRANSPORT) => read.add_directive(off),
         _ => read,
-    };
+    })
+}
+
+/// Returns a subscriber that writes lines of this format, and that has the lines taken by `exported`
+/// too.
+///
+/// The text of a line may come from a policy, a file name or a request, so it is made [`printable`]
+/// in both formats: each field in text, apart from the colours that are added here, and the whole
+/// line in JSON.
+fn subscriber<W, O>(
+    text: &str,
+    format: Format,
+    writer: W,
+    exported: Option<LogLayer>,
+) -> Result<impl Subscriber + Send + Sync + use<W, O>, LogSetupError>
+where
+    W: Fn() -> O + Send + Sync + 'static,
+    O: io::Write + 'static,
+{
+    let filter = filter(text)?;
     let layer = tracing_subscriber::fmt::layer();
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Human { colour } => {
@@ -215,7 +228,9 @@ where
             )
         }
     };
-    Ok(Registry::default().with(layer.with_filter(filter)))
+    let mut layers: Vec<LogLayer> = vec![Box::new(layer.with_filter(filter))];
+    layers.extend(exported);
+    Ok(Registry::default().with(layers))
 }
 
 /// Writes lines of JSON, each in one write, and escapes every character that is not printable.
@@ -257,7 +272,7 @@ mod tests {
         let memory = Memory::default();
         let writer = memory.clone();
         tracing::subscriber::with_default(
-            subscriber(filter, format, move || writer.clone()).unwrap(),
+            subscriber(filter, format, move || writer.clone(), None).unwrap(),
             event,
         );
         let bytes = memory.0.lock().unwrap().clone();
@@ -386,7 +401,7 @@ mod tests {
             ("info,customs=verbose", "`verbose`"),
             ("nonsense", "the levels are error, warn, info"),
         ] {
-            let problem = subscriber(filter, Format::Json, io::sink)
+            let problem = subscriber(filter, Format::Json, io::sink, None)
                 .err()
                 .map(|why| why.to_string())
                 .unwrap_or_default();
@@ -402,7 +417,7 @@ mod tests {
             "customs[x]=info",
         ] {
             assert!(
-                subscriber(filter, Format::Json, io::sink).is_ok(),
+                subscriber(filter, Format::Json, io::sink, None).is_ok(),
                 "{filter}"
             );
         }
@@ -467,7 +482,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_read_is_told() {
-        let problem = subscriber("info,=loud=", Format::Json, io::sink)
+        let problem = subscriber("info,=loud=", Format::Json, io::sink, None)
             .err()
             .unwrap()
             .to_string();

@@ -21,6 +21,7 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("audit", &["engine", "record", "tls"]),
     ("extauthz", &["engine", "net", "policy", "record"]),
     ("sources", &["analysis", "engine", "policy", "record"]),
+    ("telemetry", &["engine", "record", "tls"]),
     ("doctor", &["policy"]),
 ];
 

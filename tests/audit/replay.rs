@@ -37,6 +37,7 @@ impl Case {
             decision_number: 1,
             recorded_headers,
             peer_identity: "",
+            trace_context: None,
         };
         DecisionRecord::of(&attributes, &request, &decision, &self.snapshot, occasion)
     }

@@ -4,10 +4,7 @@
 //! rotel is another project's program, so what arrives has been read and written by another
 //! implementation. It promises no order: it sends batches concurrently.
 
-use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -19,12 +16,11 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::lines::Line;
-use customs_test_support::server;
-use customs_test_support::{PATIENCE, ports, tools, wait_for};
+pub(crate) use customs_test_support::rotel::Rotel;
+use customs_test_support::{PATIENCE, wait_for};
 
 /// One log record as it arrived, with its resource and scope.
 #[derive(Clone, Debug)]
@@ -96,6 +92,11 @@ impl Webhook {
         }
     }
 
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Everything that has arrived, in the order of the records' numbers.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         let mut arrived = self.arrived.lock().unwrap().clone();
@@ -140,70 +141,4 @@ fn unpacked(body: &[u8]) -> Vec<Arrived> {
         }
     }
     arrived
-}
-
-/// rotel as a child process.
-pub(crate) struct Rotel {
-    child: Child,
-    _scratch: TempDir,
-}
-
-impl Rotel {
-    /// Starts it on this port, with the webhook behind it, and waits until it listens.
-    pub(crate) fn start(port: u16, webhook: &Webhook) -> Rotel {
-        let tool = tools::rotel().unwrap();
-        tools::announce(&tool);
-        let scratch = tempfile::tempdir().unwrap();
-        let log: PathBuf = scratch.path().join("rotel.log");
-        let out = File::create(&log).unwrap();
-        let child = Command::new(&tool.path)
-            .args([
-                "start",
-                "--exporter",
-                "otlp",
-                "--otlp-exporter-protocol",
-                "http",
-            ])
-            .args([
-                "--otlp-exporter-compression",
-                "gzip",
-                "--batch-timeout",
-                "20ms",
-            ])
-            .arg(format!("--otlp-grpc-endpoint=127.0.0.1:{port}"))
-            .arg(format!(
-                "--otlp-http-endpoint=127.0.0.1:{}",
-                ports::free().unwrap()
-            ))
-            .arg(format!(
-                "--otlp-exporter-endpoint=http://127.0.0.1:{}",
-                webhook.port
-            ))
-            .current_dir(scratch.path())
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        let rotel = Rotel {
-            child,
-            _scratch: scratch,
-        };
-        let listens = wait_for(|| server::listens(port).then_some(()));
-        listens.unwrap_or_else(|| {
-            panic!(
-                "rotel does not listen: {}",
-                std::fs::read_to_string(&log).unwrap_or_default()
-            )
-        });
-        rotel
-    }
-}
-
-impl Drop for Rotel {
-    fn drop(&mut self) {
-        // Both fail only if the child has already ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -38,7 +38,7 @@ fn decisions(lines: &[Line]) -> Vec<String> {
 #[test]
 fn a_collector_gets_exactly_the_records_and_their_chain_holds() {
     let (port, webhook) = (ports::free().unwrap(), Webhook::start());
-    let _rotel = Rotel::start(port, &webhook);
+    let _rotel = Rotel::start(port, webhook.port());
     let mut server = server(port, "");
     check(&server, CHECKS);
     server.stop();
@@ -94,7 +94,7 @@ fn a_collector_that_comes_late_gets_everything() {
     let (port, webhook) = (ports::free().unwrap(), Webhook::start());
     let mut server = server(port, "?on_full=drop");
     check(&server, 20);
-    let rotel = Rotel::start(port, &webhook);
+    let rotel = Rotel::start(port, webhook.port());
     webhook.until("the first checks", |arrived| {
         arrived
             .iter()

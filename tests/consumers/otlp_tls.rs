@@ -172,7 +172,7 @@ fn failing(server: &Server, expected: &str) -> String {
 #[test]
 fn a_collector_behind_mutual_tls_and_a_token_gets_exactly_the_records() {
     let (port, webhook) = (ports::free().unwrap(), Webhook::start());
-    let _rotel = Rotel::start(port, &webhook);
+    let _rotel = Rotel::start(port, webhook.port());
     let gate = Gate::before(port);
     let headers = gate.path("headers");
     fs::write(&headers, "authorization: Bearer another-s3cret\n").unwrap();
@@ -211,7 +211,7 @@ fn a_collector_behind_mutual_tls_and_a_token_gets_exactly_the_records() {
 #[test]
 fn a_collector_that_cannot_prove_its_name_or_wants_a_certificate_is_named_in_the_log() {
     let (port, webhook) = (ports::free().unwrap(), Webhook::start());
-    let _rotel = Rotel::start(port, &webhook);
+    let _rotel = Rotel::start(port, webhook.port());
     let gate = Gate::before(port);
     let mut without = gate.server(&format!("ca={}", gate.path("ca.pem"))).start();
     check(&without, 2);
@@ -235,7 +235,7 @@ fn a_collector_that_cannot_prove_its_name_or_wants_a_certificate_is_named_in_the
 #[test]
 fn the_authorities_of_the_system_are_trusted_if_no_file_is_named() {
     let (port, webhook) = (ports::free().unwrap(), Webhook::start());
-    let _rotel = Rotel::start(port, &webhook);
+    let _rotel = Rotel::start(port, webhook.port());
     let gate = Gate::before(port);
     fs::write(gate.path("headers"), format!("authorization: {TOKEN}")).unwrap();
     let options = format!(

@@ -7,7 +7,7 @@
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use customs::app::decision_log::AuditedDecisionLog;
 use customs::ops::exposition::Exposition;
@@ -24,12 +24,12 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_extauthz::response::{self, Options};
-use customs_extauthz::{Checks, Commit, Deadline, DecisionLog, PeerIdentity};
+use customs_extauthz::{CallTrace, Checks, Commit, Deadline, DecisionLog, PeerIdentity, Untraced};
 use customs_policy::compile::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_policy::store;
 use customs_record::clock::now;
-use customs_record::{DecisionRecord, PeerAddress, RefusalCause};
+use customs_record::{DecisionRecord, PeerAddress, RefusalCause, TraceContext};
 use customs_test_support::audited_server::{Count, mixed, verify};
 use prost::Message;
 
@@ -57,6 +57,7 @@ impl FailingLog {
 impl DecisionLog for FailingLog {
     type Reservation = Reservation;
     type InFlight<'l> = InFlight<'l>;
+    type Trace = Untraced;
 
     fn begin(&self) -> InFlight<'_> {
         self.log.begin()
@@ -65,6 +66,23 @@ impl DecisionLog for FailingLog {
     fn next_number(&self) -> u64 {
         self.may_panic("next_number");
         self.log.next_number()
+    }
+
+    fn may_trace(&self) -> bool {
+        false
+    }
+
+    fn begin_trace(
+        &self,
+        _parent: Option<TraceContext>,
+        _time: UnixNanos,
+        _started: Instant,
+    ) -> Option<Untraced> {
+        None
+    }
+
+    fn end_trace(&self, trace: Untraced, _record: &DecisionRecord, _is_answered: bool) {
+        match trace {}
     }
 
     fn count_rules(&self, decision: &Decision, time: UnixNanos) {
@@ -165,6 +183,7 @@ async fn exactly_the_checks_that_fail_are_denied_and_all_are_accounted_for() {
                 recorder,
                 metrics: metrics.clone(),
                 refusals: Arc::default(),
+                spans: None,
             },
             due: Mutex::default(),
         });
@@ -178,7 +197,9 @@ async fn exactly_the_checks_that_fail_are_denied_and_all_are_accounted_for() {
             let fails = (number % EVERY == EVERY / 2).then(|| *due.next().unwrap());
             *log.due.lock().unwrap() = fails;
             let (deadline, peer) = (Deadline::default(), PeerIdentity::default());
-            let answered = checks.answer(&asked[place], deadline, &peer).await;
+            let answered = checks
+                .answer(&asked[place], deadline, &peer, CallTrace::default())
+                .await;
             let (framed, pending) = answered.unwrap().expect("an answer");
             let framed = checks.sent(pending).unwrap_or(framed);
             assert_eq!(*log.due.lock().unwrap(), None, "{fails:?} was called");

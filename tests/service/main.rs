@@ -18,6 +18,7 @@ mod panics;
 mod refused;
 mod rig;
 mod shutdown;
+mod traced;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use customs::ops::health::{self, HealthHandle};
 use customs_engine::decision::Decision;
@@ -17,13 +17,13 @@ use customs_engine::time::UnixNanos;
 use customs_extauthz::Services;
 use customs_extauthz::response::Options;
 use customs_extauthz::response::metadata::Fields;
-use customs_extauthz::{Checks, Commit, DecisionLog};
+use customs_extauthz::{CheckStage, CheckTrace, Checks, Commit, DecisionLog};
 use customs_net::{Address, ConnectionLimits, ConnectionPeer, ConnectionSlots, HandshakeRefusal};
 use customs_net::{Port, PortObserver, PortRefusal, SlotLimits, Workers};
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_policy::store;
-use customs_record::{DecisionRecord, PeerAddress, RefusalCause};
+use customs_record::{DecisionRecord, PeerAddress, RefusalCause, TraceContext};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{Address as EnvoyAddress, SocketAddress};
@@ -84,6 +84,8 @@ pub(crate) struct Rig {
 /// A decision log that stores records, can be full, and can hold checks back.
 pub(crate) struct TestDecisionLog {
     entries: Mutex<Vec<DecisionRecord>>,
+    /// The checks that were traced.
+    pub traces: Mutex<Vec<EndedTrace>>,
     /// The rules that were counted.
     pub rules: Mutex<Vec<String>>,
     withheld: Mutex<usize>,
@@ -105,6 +107,35 @@ pub(crate) struct TestDecisionLog {
     pub in_flight: Arc<AtomicUsize>,
     pub gate: Semaphore,
     pub waiting: Semaphore,
+}
+
+/// A check that is traced.
+pub(crate) struct TestTrace {
+    parent: TraceContext,
+    stages: Vec<CheckStage>,
+}
+
+impl CheckTrace for TestTrace {
+    fn pass(&mut self, stage: CheckStage) {
+        self.stages.push(stage);
+    }
+
+    fn context(&self) -> TraceContext {
+        TraceContext {
+            span_id: [9; 8],
+            ..self.parent
+        }
+    }
+}
+
+/// A check that was traced to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct EndedTrace {
+    pub parent: TraceContext,
+    pub stages: Vec<CheckStage>,
+    pub reason: Reason,
+    pub traceparent: String,
+    pub is_answered: bool,
 }
 
 impl TestDecisionLog {
@@ -143,6 +174,7 @@ impl TestDecisionLog {
 impl DecisionLog for TestDecisionLog {
     type Reservation = Held;
     type InFlight<'l> = Held;
+    type Trace = TestTrace;
 
     fn begin(&self) -> Held {
         Held::of(&self.in_flight)
@@ -151,6 +183,35 @@ impl DecisionLog for TestDecisionLog {
     fn next_number(&self) -> u64 {
         self.may_panic("next_number");
         1
+    }
+
+    fn may_trace(&self) -> bool {
+        true
+    }
+
+    /// Traces what its caller traces.
+    fn begin_trace(
+        &self,
+        parent: Option<TraceContext>,
+        _time: UnixNanos,
+        _started: Instant,
+    ) -> Option<TestTrace> {
+        let parent = parent.filter(|parent| parent.is_sampled)?;
+        self.may_panic("begin_trace");
+        let stages = vec![CheckStage::Received];
+        Some(TestTrace { parent, stages })
+    }
+
+    fn end_trace(&self, trace: TestTrace, record: &DecisionRecord, is_answered: bool) {
+        self.may_panic("end_trace");
+        let facts = record.facts();
+        self.traces.lock().unwrap().push(EndedTrace {
+            parent: trace.parent,
+            stages: trace.stages,
+            reason: facts.verdict.reason,
+            traceparent: record.text(facts.traceparent).to_owned(),
+            is_answered,
+        });
     }
 
     fn count_rules(&self, decision: &Decision, _time: UnixNanos) {
@@ -290,6 +351,7 @@ impl Rig {
         }
         let log = Arc::new(TestDecisionLog {
             entries: Mutex::default(),
+            traces: Mutex::default(),
             rules: Mutex::default(),
             withheld: Mutex::default(),
             full: Mutex::default(),

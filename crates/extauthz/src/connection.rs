@@ -18,9 +18,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
+use super::decision_log::DecisionLog;
 use super::inline_calls::{CallQueue, InlineCalls};
 use super::router::{CheckRouter, ConnectionContext};
-use super::service::{DecisionLog, PeerIdentity};
+use super::service::PeerIdentity;
 use customs_net::{ConnectionActivity, ConnectionDeadlines, ConnectionExpiry};
 use customs_net::{ConnectionObserver, ServerConnection, ServerStream, TransportGuard};
 use customs_record::{PeerAddress, RefusalCause};

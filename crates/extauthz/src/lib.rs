@@ -4,7 +4,7 @@
 //! [`connection`] serves HTTP/2 over a connection that [`net`](customs_net) accepted, and
 //! [`inline_calls`] runs its calls. [`router`] hands a check to [`service`], which is its journey,
 //! and everything else to the services that [`server`] joins. [`attributes`] reads what Envoy sent,
-//! [`response`] writes the answer to Envoy. [`json`] reads a check from a file. Nothing here
+//! [`response`] writes the answer to Envoy, and [`check_trace`] says when each stage was passed. [`json`] reads a check from a file. Nothing here
 //! decides.
 
 #![cfg_attr(
@@ -19,13 +19,16 @@
 )]
 
 pub mod attributes;
+mod check_trace;
 mod connection;
+mod decision_log;
 mod ids;
 mod inline_calls;
 pub mod json;
 mod node_deserializer;
 mod other_calls;
 mod panic_isolation;
+mod pending;
 mod pieces;
 mod refusal_cause;
 pub mod response;
@@ -34,9 +37,12 @@ mod server;
 mod service;
 mod unary;
 
+pub use check_trace::{CallTrace, CheckStage, CheckTrace, Untraced};
+pub use decision_log::{Commit, DecisionLog};
+pub use pending::Pending;
 pub use refusal_cause::refusal_cause;
 pub use server::{GrpcService, ReflectionError, Services};
-pub use service::{Checks, Commit, Deadline, DecisionLog, PeerIdentity, Pending};
+pub use service::{Checks, Deadline, PeerIdentity};
 
 /// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from
 /// JSON.

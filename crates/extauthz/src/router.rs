@@ -26,9 +26,12 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::check_trace::CallTrace;
+use super::decision_log::DecisionLog;
 use super::other_calls::{self, OtherCalls};
+use super::pending::Pending;
 use super::refusal_cause::refusal_cause;
-use super::service::{Checks, Deadline, DecisionLog, PeerIdentity, Pending, late};
+use super::service::{Checks, Deadline, PeerIdentity, late, without_memory};
 use super::unary::{self, Sending, UnaryBody, UnaryResponse, Unusual};
 use customs_net::HeldBody;
 use customs_net::{CallInHand, ConnectionActivity, ConnectionLimits, MemoryPool};
@@ -53,7 +56,7 @@ type CallResponse<L> = Response<Either<UnaryResponse<Settling<L>>, Body>>;
 pub(crate) struct Settling<L: DecisionLog> {
     /// The connection's router, so that two threads share nothing for it.
     router: Arc<CheckRouter<L>>,
-    pending: Option<Pending<L::Reservation>>,
+    pending: Option<Pending<L>>,
     /// Ends once the transport has the answer.
     _in_hand: CallInHand,
 }
@@ -311,18 +314,20 @@ impl<L: DecisionLog> CheckRouter<L> {
         in_hand: CallInHand,
     ) -> hyper::Result<CallResponse<L>> {
         let (mut head, body) = request.into_parts();
+        let call = CallTrace::of_call(&head.headers);
         let Some(body) = self.read(&mut head, body).await? else {
             return Ok(unfinished(&self.limits).into_http().map(Either::Right));
         };
         let unusual = match body {
             UnaryBody::Message(message, _memory) => {
                 let identity = &self.connection.identity;
-                match self.checks.answer(&message, deadline, identity).await {
+                match self.checks.answer(&message, deadline, identity, call).await {
                     Ok(Some((framed, pending))) => {
                         self.prove();
+                        let (router, pending) = (self.clone(), Some(pending));
                         let settling = Settling {
-                            router: self.clone(),
-                            pending: Some(pending),
+                            router,
+                            pending,
                             _in_hand: in_hand,
                         };
                         return Ok(unary::response(framed, settling).map(Either::Left));
@@ -350,6 +355,7 @@ impl<L: DecisionLog> CheckRouter<L> {
         };
         head.extensions.insert(deadline);
         head.extensions.insert(self.connection.identity.clone());
+        head.extensions.insert(call);
         let response = self.route(Request::from_parts(head, unusual)).await;
         Ok(response.map(Either::Right))
     }
@@ -454,13 +460,6 @@ impl<L: DecisionLog> Drop for Unread<'_, L> {
             );
         }
     }
-}
-
-/// Returns the status of a call for which there is no memory.
-fn without_memory() -> Status {
-    Status::resource_exhausted(
-        "the server has no memory for another call that is not whole or not read (max_body_memory)",
-    )
 }
 
 /// Returns the status of a check whose message was not whole in time.

@@ -22,8 +22,9 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::connection;
+use super::decision_log::DecisionLog;
 use super::router::{CheckRouter, StreamEnd};
-use super::service::{Checks, DecisionLog};
+use super::service::Checks;
 use customs_net::{ConnectionLimits, Listener, Port, PortObserver, Workers};
 
 /// The services that reflection lists, itself in both versions included.

@@ -7,7 +7,6 @@
 //! with the reason `internal_error`, and no other check notices.
 
 use std::fmt::Display;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,8 +18,11 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::attributes::borrowed;
+use super::check_trace::{self, CallTrace, CheckStage, CheckTrace};
+use super::decision_log::{Commit, DecisionLog};
 use super::ids::DecisionIds;
 use super::panic_isolation::{PanicError, catch, catch_async};
+use super::pending::{Pending, PendingRecord, Traced};
 use super::{attributes, response};
 use customs_engine::decision::Decision;
 use customs_engine::request::{Attributes, Request as EngineRequest};
@@ -28,70 +30,7 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::store::Reader;
 use customs_record::clock::now;
-use customs_record::{DecisionRecord, Occasion, PeerAddress, RefusalCause};
-
-/// Where decisions are recorded and counted. The program implements it.
-///
-/// A decision takes two steps: [`reserve`](Self::reserve) and [`commit`](Self::commit). A decision
-/// without a reservation goes to [`withhold`](Self::withhold) instead.
-pub trait DecisionLog: Send + Sync + 'static {
-    /// Room for one record.
-    type Reservation: Send + Unpin + 'static;
-    /// Alive as long as the check is in flight.
-    type InFlight<'l>: Send
-    where
-        Self: 'l;
-
-    /// Counts a check as begun.
-    fn begin(&self) -> Self::InFlight<'_>;
-    /// Returns the number of the next decision.
-    fn next_number(&self) -> u64;
-    /// Counts the rules that a decision names.
-    fn count_rules(&self, decision: &Decision, time: UnixNanos);
-    /// Reserves room for the record of a decision, waiting a bounded time. `None` if it could not
-    /// be recorded.
-    fn reserve(
-        &self,
-        record: &DecisionRecord,
-    ) -> impl Future<Output = Option<Self::Reservation>> + Send;
-    /// Hands the record over before the answer, if the settings require that, and waits until it is
-    /// durable, if they require that too.
-    fn commit(
-        &self,
-        reservation: Self::Reservation,
-        record: &Arc<DecisionRecord>,
-    ) -> impl Future<Output = Commit<Self::Reservation>> + Send;
-    /// Hands over a record that [`commit`](Self::commit) deferred.
-    fn record(&self, reservation: Self::Reservation, record: Arc<DecisionRecord>);
-    /// Counts a decision without a reservation, because it was withheld or its caller gave up, and
-    /// records it wherever there is room. Returns false if some sink does not have it.
-    fn withhold(&self, record: Arc<DecisionRecord>) -> bool;
-    /// Counts that a caller had given up before it was answered, and records that besides the
-    /// `record` of its decision. `None` means that not every sink has that record, so no later
-    /// record may name it.
-    fn caller_gone(&self, record: Option<&DecisionRecord>);
-    /// Counts a check on which customs itself failed, so that it was denied. Its record, if there
-    /// is one, comes by the other functions.
-    fn count_panic(&self);
-    /// Counts a call that was refused before it was a check. `example` describes it in a few words.
-    fn refuse(&self, peer: PeerAddress, cause: RefusalCause, example: &dyn Display);
-    /// Counts checks that were refused because too many were waiting.
-    fn shed(&self, peer: PeerAddress, checks: u64);
-}
-
-/// What happened to a record before its answer.
-#[derive(Debug)]
-#[must_use]
-pub enum Commit<R> {
-    /// Nothing yet: the answer may be sent, and the record follows once the transport takes it.
-    Deferred(R),
-    /// The record is handed over, and its answer does not wait for the disk.
-    Recorded,
-    /// The record is on the disk.
-    Durable,
-    /// The record is handed over and did not reach the disk in time: the answer must be withheld.
-    NotDurable,
-}
+use customs_record::{DecisionRecord, Occasion, PeerAddress, RefusalCause, TraceContext};
 
 /// Until when a caller waits for its answer; `None` if it does not say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,19 +50,6 @@ impl PeerIdentity {
     fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
-}
-
-/// What is still to be recorded about a decision whose answer has not been sent yet.
-#[derive(Debug)]
-#[must_use]
-pub enum Pending<R> {
-    /// The decision itself, in the room reserved for it.
-    Reserved(R, Arc<DecisionRecord>),
-    /// Nothing, unless the caller turns out to be gone.
-    Recorded(Arc<DecisionRecord>),
-    /// Nothing: the decision had no room in some sink and counts as withheld there, so no later
-    /// record may name it.
-    Counted,
 }
 
 /// The Authorization service.
@@ -165,11 +91,15 @@ impl<L: DecisionLog> Checks<L> {
         message: &[u8],
         deadline: Deadline,
         peer: &PeerIdentity,
-    ) -> Result<Option<(Bytes, Pending<L::Reservation>)>, DecodeError> {
+        call: CallTrace,
+    ) -> Result<Option<(Bytes, Pending<L>)>, DecodeError> {
         let _in_flight = self.log.begin();
-        Ok(match self.decide_message(message, peer)? {
+        Ok(match self.decide_message(message, peer, call)? {
             Some(decided) => self.conclude(decided, deadline).await,
-            None => Some((response::build_internal_error(), Pending::Counted)),
+            None => {
+                let (record, trace) = (PendingRecord::Counted, None);
+                Some((response::build_internal_error(), Pending { record, trace }))
+            }
         })
     }
 
@@ -189,8 +119,9 @@ impl<L: DecisionLog> Checks<L> {
         &self,
         message: &[u8],
         peer: &PeerIdentity,
-    ) -> Result<Option<Decided>, DecodeError> {
-        let mut begun = Begun::new(peer);
+        call: CallTrace,
+    ) -> Result<Option<Decided<L::Trace>>, DecodeError> {
+        let mut begun = Begun::new(peer, call);
         let decided = catch(|| {
             let mut decide =
                 |check: &borrowed::Check<'_>| self.decide(&check.attributes(), &mut begun);
@@ -208,16 +139,41 @@ impl<L: DecisionLog> Checks<L> {
         }
     }
 
-    fn decide(&self, attributes: &Attributes<'_>, begun: &mut Begun<'_>) -> Decided {
+    fn decide(
+        &self,
+        attributes: &Attributes<'_>,
+        begun: &mut Begun<'_, L::Trace>,
+    ) -> Decided<L::Trace> {
+        if self.log.may_trace() {
+            self.begin_trace(attributes, begun);
+        }
         let snapshot = self.reader.snapshot();
         let request = attributes.normalise(snapshot.settings());
+        begun.pass(CheckStage::Normalised);
         let decision = snapshot.decide(&request, begun.time);
+        begun.pass(CheckStage::Decided);
         self.log.count_rules(&decision, begun.time);
         self.decided(attributes, &request, decision, &snapshot, begun)
     }
 
+    /// Begins the trace of a check, if it is sampled: as a part of the trace that the call names, or
+    /// else the request.
+    fn begin_trace(&self, attributes: &Attributes<'_>, begun: &mut Begun<'_, L::Trace>) {
+        let of_request = || check_trace::of_request(attributes.http.as_ref()?.headers);
+        let parent = begun.call.0.or_else(of_request);
+        begun.trace = self
+            .log
+            .begin_trace(parent, begun.time, begun.started)
+            .map(Box::new);
+        begun.pass(CheckStage::Attributes);
+    }
+
     /// Returns the denial of a check that could not be decided.
-    fn fail_to_decide(&self, message: &[u8], mut begun: Begun<'_>) -> Option<Decided> {
+    fn fail_to_decide(
+        &self,
+        message: &[u8],
+        mut begun: Begun<'_, L::Trace>,
+    ) -> Option<Decided<L::Trace>> {
         self.log.count_panic();
         let mut deny = |attributes: &Attributes<'_>| {
             let snapshot = self.reader.snapshot();
@@ -231,7 +187,7 @@ impl<L: DecisionLog> Checks<L> {
             Ok(None) | Err(PanicError) => catch(|| deny(&Attributes::default())).ok(),
         };
         tracing::error!(
-            decision_id = decided.as_ref().map(Decided::id),
+            decision_id = decided.as_ref().map(|decided| decided.id()),
             "a check was denied because customs failed on it; this is a bug, please report it with the log before this line"
         );
         decided
@@ -244,8 +200,8 @@ impl<L: DecisionLog> Checks<L> {
         request: &EngineRequest<'_>,
         decision: Decision,
         snapshot: &Snapshot,
-        begun: &mut Begun<'_>,
-    ) -> Decided {
+        begun: &mut Begun<'_, L::Trace>,
+    ) -> Decided<L::Trace> {
         let micros = begun.started.elapsed().as_micros();
         let number = *begun.number.get_or_insert_with(|| self.log.next_number());
         let mut id = Uuid::encode_buffer();
@@ -256,12 +212,14 @@ impl<L: DecisionLog> Checks<L> {
             decision_number: number,
             recorded_headers: &self.recorded_headers,
             peer_identity: begun.peer.as_str(),
+            trace_context: begun.context(),
         };
         let record = DecisionRecord::of(attributes, request, &decision, snapshot, occasion);
         Decided {
             framed: response::build(&decision, &record, &self.options),
             decision,
             record: Arc::new(record),
+            trace: begun.trace.take(),
         }
     }
 
@@ -269,13 +227,17 @@ impl<L: DecisionLog> Checks<L> {
     /// the time that the caller set has passed, which the record says.
     async fn conclude(
         &self,
-        mut decided: Decided,
+        mut decided: Decided<L::Trace>,
         deadline: Deadline,
-    ) -> Option<(Bytes, Pending<L::Reservation>)> {
+    ) -> Option<(Bytes, Pending<L>)> {
         let mut is_reserved = false;
         let committed = catch_async(self.commit(&mut decided, deadline, &mut is_reserved)).await;
-        let pending = match committed {
-            Ok(pending) => pending?,
+        let record = match committed {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                self.end_trace(decided.traced(), false);
+                return None;
+            }
             Err(PanicError) => {
                 self.log.count_panic();
                 tracing::error!(
@@ -288,28 +250,32 @@ impl<L: DecisionLog> Checks<L> {
                 // What was reserved has been handed over or released by now, and either accounts
                 // for the decision.
                 if is_reserved {
-                    Pending::Counted
+                    PendingRecord::Counted
                 } else {
                     self.withhold(&decided)
                 }
             }
         };
-        Some((decided.framed, pending))
+        if let Some(trace) = &mut decided.trace {
+            trace.pass(CheckStage::Recorded);
+        }
+        let trace = decided.traced();
+        Some((decided.framed, Pending { record, trace }))
     }
 
     /// Turns a decision into a denial: in the decision, in the record and in the answer alike. A
     /// record that was handed over before keeps what was decided.
-    fn deny(&self, decided: &mut Decided, deny: fn(&mut Decision)) {
+    fn deny(&self, decided: &mut Decided<L::Trace>, deny: fn(&mut Decision)) {
         deny(&mut decided.decision);
         Arc::make_mut(&mut decided.record).withhold(&decided.decision);
         decided.framed = response::build(&decided.decision, &decided.record, &self.options);
     }
 
     /// Records a denial that has no reservation, wherever there is room.
-    fn withhold(&self, decided: &Decided) -> Pending<L::Reservation> {
+    fn withhold(&self, decided: &Decided<L::Trace>) -> PendingRecord<L::Reservation> {
         match catch(|| self.log.withhold(decided.record.clone())) {
-            Ok(true) => Pending::Recorded(decided.record.clone()),
-            Ok(false) | Err(PanicError) => Pending::Counted,
+            Ok(true) => PendingRecord::Recorded(decided.record.clone()),
+            Ok(false) | Err(PanicError) => PendingRecord::Counted,
         }
     }
 
@@ -317,13 +283,14 @@ impl<L: DecisionLog> Checks<L> {
     /// is sent.
     async fn commit(
         &self,
-        decided: &mut Decided,
+        decided: &mut Decided<L::Trace>,
         deadline: Deadline,
         is_reserved: &mut bool,
-    ) -> Option<Pending<L::Reservation>> {
+    ) -> Option<PendingRecord<L::Reservation>> {
         let mut guard = CallerGoneGuard {
             log: &*self.log,
             record: &mut decided.record,
+            trace: &mut decided.trace,
             is_over: false,
         };
         if deadline.has_passed() {
@@ -339,9 +306,9 @@ impl<L: DecisionLog> Checks<L> {
         *is_reserved = true;
         let is_durable = match self.log.commit(reservation, &decided.record).await {
             Commit::Deferred(reservation) => {
-                return Some(Pending::Reserved(reservation, decided.record.clone()));
+                return Some(PendingRecord::Reserved(reservation, decided.record.clone()));
             }
-            Commit::Recorded => return Some(Pending::Recorded(decided.record.clone())),
+            Commit::Recorded => return Some(PendingRecord::Recorded(decided.record.clone())),
             Commit::Durable => true,
             Commit::NotDurable => false,
         };
@@ -353,29 +320,51 @@ impl<L: DecisionLog> Checks<L> {
             // The record keeps what was decided; another record says that the answer was withheld.
             self.deny(decided, Decision::withhold);
         }
-        Some(Pending::Recorded(decided.record.clone()))
+        Some(PendingRecord::Recorded(decided.record.clone()))
     }
 
     /// Records what is left, because the answer is being sent. If that panics, it returns the denial
     /// to send instead; the dropped reservation accounts for the decision.
-    pub fn sent(&self, pending: Pending<L::Reservation>) -> Option<Bytes> {
-        let Pending::Reserved(reservation, record) = pending else {
-            return None;
+    pub fn sent(&self, pending: Pending<L>) -> Option<Bytes> {
+        let Pending { record, mut trace } = pending;
+        let failed = match record {
+            PendingRecord::Reserved(reservation, record) => {
+                self.count_if_panicked(catch(|| self.log.record(reservation, record)))
+            }
+            PendingRecord::Recorded(_) | PendingRecord::Counted => None,
         };
-        self.count_if_panicked(catch(|| self.log.record(reservation, record)))
-            .map(|PanicError| response::build_internal_error())
+        if let Some(traced) = &mut trace {
+            traced.trace.pass(CheckStage::Answered);
+        }
+        self.end_trace(trace, true);
+        failed.map(|PanicError| response::build_internal_error())
     }
 
     /// Records that the answer could not be sent, because its caller is gone.
-    pub fn unsent(&self, pending: Pending<L::Reservation>) {
-        self.count_if_panicked(catch(|| match pending {
-            Pending::Reserved(reservation, mut record) => {
+    pub fn unsent(&self, pending: Pending<L>) {
+        let Pending { record, trace } = pending;
+        self.count_if_panicked(catch(|| match record {
+            PendingRecord::Reserved(reservation, mut record) => {
                 Arc::make_mut(&mut record).mark_caller_gone();
                 self.log.record(reservation, record);
             }
-            Pending::Recorded(record) => self.log.caller_gone(Some(&record)),
-            Pending::Counted => self.log.caller_gone(None),
+            PendingRecord::Recorded(record) => self.log.caller_gone(Some(&record)),
+            PendingRecord::Counted => self.log.caller_gone(None),
         }));
+        self.end_trace(trace, false);
+    }
+
+    /// Ends the trace of a check. Whatever happens there, its answer stays.
+    fn end_trace(&self, traced: Option<Box<Traced<L::Trace>>>, is_answered: bool) {
+        let Some(traced) = traced else {
+            return;
+        };
+        let Traced { trace, record } = *traced;
+        if catch(|| self.log.end_trace(trace, &record, is_answered)).is_err() {
+            tracing::error!(
+                "customs failed to trace a check; this is a bug, please report it with the log before this line"
+            );
+        }
     }
 
     fn count_if_panicked(&self, done: Result<(), PanicError>) -> Option<PanicError> {
@@ -389,34 +378,59 @@ impl<L: DecisionLog> Checks<L> {
 }
 
 /// What is known of a check from its beginning, and stays if deciding it fails.
-struct Begun<'p> {
+struct Begun<'p, T> {
     time: UnixNanos,
     started: Instant,
     /// The number of the decision, once it has one.
     number: Option<u64>,
     /// Who sent it.
     peer: &'p PeerIdentity,
+    /// The trace of its call.
+    call: CallTrace,
+    /// Its own trace, if it is sampled.
+    trace: Option<Box<T>>,
 }
 
-impl<'p> Begun<'p> {
-    fn new(peer: &'p PeerIdentity) -> Begun<'p> {
+impl<'p, T: CheckTrace> Begun<'p, T> {
+    fn new(peer: &'p PeerIdentity, call: CallTrace) -> Begun<'p, T> {
         Begun {
             time: now(),
             started: Instant::now(),
             number: None,
             peer,
+            call,
+            trace: None,
         }
+    }
+
+    fn pass(&mut self, stage: CheckStage) {
+        if let Some(trace) = &mut self.trace {
+            trace.pass(stage);
+        }
+    }
+
+    /// Returns the trace for the record of a request that names none.
+    fn context(&self) -> Option<TraceContext> {
+        let own = || self.trace.as_ref().map(|trace| trace.context());
+        self.call.0.or_else(own)
     }
 }
 
 /// A decision, its record and its framed answer, which say the same.
-struct Decided {
+struct Decided<T> {
     decision: Decision,
     record: Arc<DecisionRecord>,
     framed: Bytes,
+    trace: Option<Box<T>>,
 }
 
-impl Decided {
+impl<T> Decided<T> {
+    /// Takes its trace, with the record as it is now.
+    fn traced(&mut self) -> Option<Box<Traced<T>>> {
+        let (trace, record) = (*self.trace.take()?, self.record.clone());
+        Some(Box::new(Traced { trace, record }))
+    }
+
     fn id(&self) -> &str {
         self.record.text(self.record.facts().decision_id)
     }
@@ -428,6 +442,7 @@ impl Decided {
 struct CallerGoneGuard<'l, L: DecisionLog> {
     log: &'l L,
     record: &'l mut Arc<DecisionRecord>,
+    trace: &'l mut Option<Box<L::Trace>>,
     is_over: bool,
 }
 
@@ -436,6 +451,9 @@ impl<L: DecisionLog> Drop for CallerGoneGuard<'_, L> {
         if !self.is_over && !std::thread::panicking() {
             Arc::make_mut(self.record).mark_caller_gone();
             self.log.withhold(self.record.clone());
+            if let Some(trace) = self.trace.take() {
+                self.log.end_trace(*trace, self.record, false);
+            }
         }
     }
 }
@@ -449,8 +467,9 @@ impl<L: DecisionLog> Authorization for Checks<L> {
         let _in_flight = self.log.begin();
         let deadline = request.extensions().get().copied().unwrap_or_default();
         let peer = request.extensions().get().cloned().unwrap_or_default();
+        let call = request.extensions().get().copied().unwrap_or_default();
         let plain = attributes::encode_plain(request.into_inner());
-        let decided = self.decide_message(&plain, &peer);
+        let decided = self.decide_message(&plain, &peer, call);
         let decided = decided.map_err(|why| Status::internal(why.to_string()))?;
         let framed = match decided {
             Some(decided) => {
@@ -467,4 +486,11 @@ impl<L: DecisionLog> Authorization for Checks<L> {
 /// Returns the status for a caller whose time has passed.
 pub(crate) fn late() -> Status {
     Status::deadline_exceeded("the time that the caller set has passed")
+}
+
+/// Returns the status of a call for which there is no memory.
+pub(crate) fn without_memory() -> Status {
+    Status::resource_exhausted(
+        "the server has no memory for another call that is not whole or not read (max_body_memory)",
+    )
 }

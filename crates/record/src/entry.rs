@@ -32,6 +32,7 @@ pub use refusals::{PeerAddress, RefusalCause};
 
 use crate::fields::events::{CheckpointFields, PolicyChangeFields, StreamFields};
 use crate::fields::{DECISION_KIND, Message};
+use crate::trace_context::TraceContext;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::PolicyChange;
 
@@ -121,6 +122,8 @@ pub struct Occasion<'a> {
     pub recorded_headers: &'a [String],
     /// Who sent the check, as its connection proves; empty if it proves nothing.
     pub peer_identity: &'a str,
+    /// The trace of the check, for a request that names none.
+    pub trace_context: Option<TraceContext>,
 }
 
 impl<T> DecisionEntry<T> {

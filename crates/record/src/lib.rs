@@ -43,6 +43,7 @@ pub mod record_reader;
 pub mod signing;
 pub mod stream;
 pub mod timestamp;
+mod trace_context;
 pub mod verify;
 
 #[cfg(any(test, feature = "examples"))]
@@ -54,3 +55,4 @@ pub use entry::{
     QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry, StreamEntry,
     WithheldEntry,
 };
+pub use trace_context::TraceContext;

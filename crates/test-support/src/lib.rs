@@ -56,6 +56,8 @@ pub mod raw_bytes;
 #[cfg(feature = "rig")]
 pub mod rig;
 #[cfg(feature = "server")]
+pub mod rotel;
+#[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "rig")]
 pub mod tls;

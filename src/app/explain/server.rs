@@ -67,6 +67,7 @@ fn answer(
                 decision_number: 0,
                 recorded_headers: &[],
                 peer_identity: "",
+                trace_context: None,
             };
             let entry = DecisionRecord::of(attributes, request, decision, snapshot, occasion);
             (explanation.noting(&notes), entry)

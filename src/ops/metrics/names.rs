@@ -38,5 +38,6 @@ pub const NAMES: &[&str] = &[
     "customs_tls_files_refused",
     "customs_tls_reloads_total",
     "customs_questions_total",
+    "customs_spans_dropped_total",
     "customs_build_info",
 ];

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
@@ -30,6 +31,7 @@ pub(super) struct Scraped {
     pub(super) namespaces: NamespaceDecisions,
     pub(super) audit: OnceLock<Source<Reading>>,
     pub(super) connections: OnceLock<Source<(&'static str, usize)>>,
+    pub(super) spans_dropped: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     pub(super) certificates: OnceLock<Source<CertificatesReading>>,
 }
 
@@ -79,6 +81,13 @@ impl Collector for Scraped {
             "customs_connections",
             "Open connections by port",
             &connections,
+        )?;
+        let spans: Counter = Counter::default();
+        spans.inc_by(self.spans_dropped.get().map_or(0, |read| read()));
+        put(
+            "customs_spans_dropped",
+            "Spans of checks that no collector took, or that had no room",
+            &spans,
         )?;
         rules::encode(&mut encoder, &self.rule_hits)?;
         self.namespaces.encode(&mut encoder)?;

@@ -37,6 +37,7 @@ fn decided(default_effect: DefaultEffect, host: &str) -> (Decision, DecisionReco
         decision_number: 1,
         recorded_headers: &[],
         peer_identity: "",
+        trace_context: None,
     };
     let entry = DecisionRecord::of(&attributes, &request, &decision, &snapshot, occasion);
     (decision, entry)

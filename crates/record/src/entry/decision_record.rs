@@ -195,7 +195,10 @@ impl DecisionRecord {
             ),
             gateway: cap(texts_of, "gateway", attributes.destination_principal, 2048),
             request_id: cap(texts_of, "requestId", &header("x-request-id"), 128),
-            traceparent: cap(texts_of, "traceparent", &header("traceparent"), 128),
+            traceparent: match (header("traceparent"), occasion.trace_context) {
+                (named, Some(context)) if named.is_empty() => texts_of.show(context),
+                (named, _) => cap(texts_of, "traceparent", &named, 128),
+            },
             stream_id: cap(
                 texts_of,
                 "streamId",

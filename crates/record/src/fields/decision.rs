@@ -114,7 +114,8 @@ decision_fields! {
     35 gateway "gateway" entry.gateway: T = "spiffe://cluster.local/ns/istio-system/sa/egress";
     /// The header `x-request-id`.
     36 request_id "requestId" entry.request_id: T = "4f3c8a52-9a55-4f3c-8a52-9a554f3c8a52";
-    /// The W3C trace context.
+    /// The W3C trace context: of the request; without one, of the call of the check, or of the span
+    /// that customs itself begins.
     37 traceparent "traceparent" entry.traceparent: T
         = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     /// Envoy's number of the HTTP stream; unrelated to `stream`.

@@ -78,6 +78,7 @@ fn work(snapshot: &Snapshot, principal: &str, sent: &Sent, headers: &dyn Headers
             decision_number: 1,
             recorded_headers: &["x-role".to_owned()],
             peer_identity: "",
+            trace_context: None,
         };
         DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion)
     };

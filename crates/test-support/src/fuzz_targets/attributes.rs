@@ -121,6 +121,7 @@ fn decide(snapshot: &Snapshot, check: &CheckRequest) -> Decision {
         decision_number: 1,
         recorded_headers: &[],
         peer_identity: "",
+        trace_context: None,
     };
     let entry = DecisionRecord::of(&attributes, &request, &decision, snapshot, occasion);
     let status = response::read(&response::build(&decision, &entry, &OPTIONS))
