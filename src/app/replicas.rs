@@ -3,6 +3,8 @@
 //! It judges nothing; `customs_doctor` does. The rules: a replica that does not answer is an answer
 //! too, and a name with several addresses is asked at each of them.
 
+use std::net::SocketAddr;
+
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 
@@ -72,14 +74,18 @@ pub(super) async fn open(
 
 /// Returns the addresses of a name that has several of one family. A replica with two stacks has one
 /// of each, so the other family would name the same replicas again.
-async fn several_addresses(server: &ServerAddress) -> Vec<std::net::SocketAddr> {
+async fn several_addresses(server: &ServerAddress) -> Vec<SocketAddr> {
     if server.is_unix() {
         return Vec::new();
     }
     let Ok(found) = lookup_host(server.authority().to_owned()).await else {
         return Vec::new();
     };
-    let mut found: Vec<_> = found.collect();
+    of_one_family(found.collect())
+}
+
+/// Returns the addresses of the first family that has several; none if there is one of each.
+fn of_one_family(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found.sort_unstable();
     found.dedup();
     let (old, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|at| at.is_ipv4());
@@ -119,4 +125,37 @@ pub(super) fn status(
         let code = fetched.status.as_u16();
         ReplicaError::NotCustoms(format!("it answers `GET /status` with {code}: {why}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_replica_behind_a_name_is_asked_once() {
+        for (found, expected) in [
+            (vec![], vec![]),
+            (vec!["127.0.0.1:1"], vec![]),
+            // One host with two stacks.
+            (vec!["127.0.0.1:1", "[::1]:1"], vec![]),
+            (
+                vec!["10.0.0.2:1", "10.0.0.1:1", "10.0.0.1:1"],
+                vec!["10.0.0.1:1", "10.0.0.2:1"],
+            ),
+            // Two replicas with two stacks each.
+            (
+                vec!["10.0.0.1:1", "[fd00::1]:1", "10.0.0.2:1", "[fd00::2]:1"],
+                vec!["10.0.0.1:1", "10.0.0.2:1"],
+            ),
+            (
+                vec!["[fd00::1]:1", "[fd00::2]:1"],
+                vec!["[fd00::1]:1", "[fd00::2]:1"],
+            ),
+        ] {
+            let parse = |texts: &[&str]| -> Vec<SocketAddr> {
+                texts.iter().map(|text| text.parse().unwrap()).collect()
+            };
+            assert_eq!(of_one_family(parse(&found)), parse(&expected), "{found:?}");
+        }
+    }
 }

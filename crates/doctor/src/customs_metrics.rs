@@ -83,9 +83,14 @@ impl CustomsMetrics {
 
     /// Returns the number of decisions by the value of a label.
     pub fn decisions_by(&self, label: &str) -> BTreeMap<&str, u64> {
+        self.by(DECISIONS, label)
+    }
+
+    /// Returns the sums of a metric by the value of a label.
+    pub fn by(&self, name: &str, label: &str) -> BTreeMap<&str, u64> {
         let mut found = BTreeMap::new();
-        let decisions = self.series.iter();
-        for series in decisions.filter(|series| series.name == DECISIONS) {
+        let all = self.series.iter();
+        for series in all.filter(|series| series.name == name) {
             if let Some(value) = series.labels.get(label) {
                 *found.entry(value.as_str()).or_default() += whole(series.value);
             }

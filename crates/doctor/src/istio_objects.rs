@@ -3,6 +3,8 @@
 //! It reads documents of any kind and keeps what matters of those that it knows. The rule: an
 //! object is kept as it was written; whether it fits the others is for the checks.
 
+mod large_list;
+
 use std::collections::BTreeMap;
 
 use customs_policy::document::{self, Node};
@@ -154,10 +156,22 @@ impl IstioObjects {
     /// The first document that is not YAML; those before it are kept.
     pub fn read(&mut self, name: &str, text: &str) -> Result<usize, Box<Problem>> {
         let before = self.known();
+        match large_list::items(text) {
+            Some(items) => {
+                for (number, item) in items.iter().enumerate() {
+                    self.parse(&format!("{name}, item {}", number + 1), item)?;
+                }
+            }
+            None => self.parse(name, text)?,
+        }
+        Ok(self.known() - before)
+    }
+
+    fn parse(&mut self, name: &str, text: &str) -> Result<(), Box<Problem>> {
         for node in document::parse(name, text) {
             self.add(&node.map_err(Box::new)?);
         }
-        Ok(self.known() - before)
+        Ok(())
     }
 
     fn known(&self) -> usize {

@@ -8,7 +8,7 @@ use super::GIVE_ENVOY;
 use crate::customs_metrics::CustomsMetrics;
 use crate::diagnosis::Diagnosis;
 use crate::envoy_stats::AuthorizationCounts;
-use crate::evidence::{Evidence, RecordCounts};
+use crate::evidence::{Evidence, ProxyEvidence, RecordCounts};
 use crate::finding::{Code, Finding};
 
 const CHECK: &str = "Envoy's counters agree with customs' decisions";
@@ -84,6 +84,9 @@ pub(super) fn check(evidence: &Evidence, diagnosis: &mut Diagnosis) {
         for (what, number) in numbers(&counts) {
             diagnosis.count(&proxy.described(), what, number);
         }
+    }
+    if asked.error > 0 {
+        explain_failures(evidence, &proxies, diagnosis);
     }
     let mut decided = Decided::default();
     let mut heard = !evidence.replicas.is_empty();
@@ -199,6 +202,44 @@ fn failures(subject: &str, counts: &AuthorizationCounts, diagnosis: &mut Diagnos
              them.",
             "Use one empty rule in the CUSTOM policy:\nrules:\n- {}",
         ));
+    }
+}
+
+/// Adds what customs knows of checks that failed: what it refused, and what it decided too late.
+fn explain_failures(evidence: &Evidence, proxies: &[&ProxyEvidence], diagnosis: &mut Diagnosis) {
+    let mut known = Vec::new();
+    for found in &evidence.replicas {
+        let Some(counted) = found.counted() else {
+            continue;
+        };
+        let address = &found.replica.address;
+        let causes = counted.by("customs_refusals_total", "cause");
+        let causes = causes.iter().filter(|(_, count)| **count > 0);
+        let causes: Vec<_> = causes
+            .map(|(cause, count)| format!("{cause} {count}"))
+            .collect();
+        if !causes.is_empty() {
+            known.push(format!("replica {address} refused: {}", causes.join(", ")));
+        }
+        let gone = counted.sum("customs_callers_gone_total", &[]);
+        if gone > 0 {
+            known.push(format!(
+                "replica {address} decided {gone} after the gateway had given up"
+            ));
+        }
+    }
+    if known.is_empty() && !evidence.replicas.is_empty() {
+        known.push("the replicas know nothing of them: they did not arrive".to_owned());
+    }
+    let failed = proxies.iter().filter(|proxy| {
+        let stats = proxy.stats.as_ref();
+        stats.is_some_and(|stats| stats.authorization.error > 0)
+    });
+    let subjects: Vec<_> = failed.map(|proxy| proxy.described()).collect();
+    for finding in &mut diagnosis.findings {
+        if finding.code == Code::ChecksFailed && subjects.contains(&finding.subject) {
+            finding.evidence.extend(known.iter().cloned());
+        }
     }
 }
 

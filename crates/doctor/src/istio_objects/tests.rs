@@ -94,3 +94,41 @@ fn other_objects_and_documents_are_passed_over() {
     let mut objects = IstioObjects::default();
     assert!(objects.read("a", "a: [").is_err());
 }
+
+#[test]
+fn a_list_of_a_large_cluster_is_read_item_by_item() {
+    let filler = "x".repeat(4_500);
+    let pod = |number: usize| {
+        format!(
+            "- apiVersion: v1\n  kind: Pod\n  metadata:\n    labels: {{app: a{number}}}\n    name: p\n  spec:\n    note: |\n      - {filler}\n\n      items:\n"
+        )
+    };
+    let pods: String = (0..4_000).map(pod).collect();
+    let policy = "- apiVersion: security.istio.io/v1\n  kind: AuthorizationPolicy\n  metadata: {name: a}\n  spec: {action: CUSTOM, rules: [{}]}\n";
+    let yaml = format!(
+        "apiVersion: v1\nitems:\n{pods}{policy}kind: List\nmetadata:\n  resourceVersion: \"\"\n"
+    );
+    assert!(yaml.len() > 16 * 1024 * 1024);
+    let objects = read(&yaml);
+    assert_eq!(
+        (objects.pods.len(), objects.custom_policies.len()),
+        (4_000, 1)
+    );
+    assert_eq!(objects.pods[7].labels["app"], "a7");
+
+    let pod = |number: usize| {
+        format!(
+            "{{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"labels\": {{\"app\": \"a{number}\"}}, \"note\": \"{filler}\"}}}}"
+        )
+    };
+    let pods: Vec<String> = (0..4_000).map(pod).collect();
+    let json = format!("{{\"kind\": \"List\", \"items\": [{}]}}", pods.join(","));
+    assert_eq!(read(&json).pods.len(), 4_000);
+}
+
+#[test]
+fn a_large_text_that_is_no_list_stays_whole() {
+    let large = "a: b\n".to_owned() + &"# x\n".repeat(400_000);
+    assert_eq!(large_list::items(&large), None);
+    assert_eq!(large_list::items("items:\n- a\n"), None);
+}

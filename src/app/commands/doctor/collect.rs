@@ -4,7 +4,10 @@
 //! It judges nothing. The rule: what cannot be had is a trouble or a replica that was not heard, so
 //! that one address that does not answer hides nothing.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::envoys::{self, EnvoyPlace};
@@ -14,9 +17,7 @@ use crate::app::fetch::{self, FetchError, Fetched};
 use crate::app::replicas::{self, ReplicaAddress};
 use crate::app::server_connection::{ServerAddress, ServerAddressError};
 use customs_doctor::customs_metrics::CustomsMetrics;
-use customs_doctor::evidence::{
-    ClockReading, Evidence, PolicyEvidence, ProxyEvidence, ReplicaEvidence, Trouble,
-};
+use customs_doctor::evidence::{ClockReading, Evidence, PolicyEvidence, ReplicaEvidence};
 use customs_doctor::replica::Replica;
 use customs_doctor::rule_hits::RuleHits;
 
@@ -32,9 +33,10 @@ pub(super) async fn collect(
     policies: Option<PolicyEvidence>,
 ) -> Result<Evidence, ServerAddressError> {
     let replicas = replicas::open(&args.admin, &args.tls).await?;
+    let replicas: Vec<_> = replicas.into_iter().map(Arc::new).collect();
     let mut places = Vec::new();
     for text in &args.envoy {
-        places.push(envoys::open(text, &args.tls)?);
+        places.push(Arc::new(envoys::open(text, &args.tls)?));
     }
     let mut evidence = Evidence {
         now: Some(Timestamp::now()),
@@ -43,7 +45,14 @@ pub(super) async fn collect(
         ..Evidence::default()
     };
     if let Some(time) = args.watch {
-        let (metrics, stats) = counters(&replicas, &places).await;
+        let metrics = all(&replicas, |replica| async move {
+            metrics_of(&replica.server).await
+        });
+        let metrics = metrics.await;
+        let stats = all(&places, |place| async move {
+            envoys::stats_before(&place).await
+        });
+        let stats = stats.await;
         sleep(time).await;
         gather(&replicas, &places, &mut evidence).await;
         // In the order in which they were opened.
@@ -66,31 +75,35 @@ pub(super) async fn collect(
     Ok(evidence)
 }
 
-async fn counters(
-    replicas: &[ReplicaAddress],
-    places: &[EnvoyPlace],
-) -> (
-    Vec<Option<CustomsMetrics>>,
-    Vec<Option<customs_doctor::envoy_stats::EnvoyStats>>,
-) {
-    let (mut metrics, mut stats) = (Vec::new(), Vec::new());
-    for replica in replicas {
-        metrics.push(metrics_of(&replica.server).await);
+/// Asks all of them at once; the answers are in their order. One that hangs delays no other.
+async fn all<P, A, F>(places: &[Arc<P>], ask: impl Fn(Arc<P>) -> F) -> Vec<A>
+where
+    A: Send + 'static,
+    F: Future<Output = A> + Send + 'static,
+{
+    let mut asking = JoinSet::new();
+    for (number, place) in places.iter().enumerate() {
+        let asked = ask(Arc::clone(place));
+        asking.spawn(async move { (number, asked.await) });
     }
-    for place in places {
-        stats.push(envoys::stats_before(place).await);
-    }
-    (metrics, stats)
+    let mut answers = asking.join_all().await;
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// Asks everybody in turn, Envoys directly after the replicas, so that their counters are of about
-/// the same time.
-async fn gather(replicas: &[ReplicaAddress], places: &[EnvoyPlace], evidence: &mut Evidence) {
-    for replica in replicas {
-        evidence.replicas.push(of_replica(replica).await);
-    }
-    for place in places {
-        let (proxy, troubles): (ProxyEvidence, Vec<Trouble>) = envoys::collect(place).await;
+/// Asks the Envoys directly after the replicas, so that their counters are of about the same time.
+async fn gather(
+    replicas: &[Arc<ReplicaAddress>],
+    places: &[Arc<EnvoyPlace>],
+    evidence: &mut Evidence,
+) {
+    evidence.replicas = all(
+        replicas,
+        |replica| async move { of_replica(&replica).await },
+    )
+    .await;
+    let found = all(places, |place| async move { envoys::collect(&place).await });
+    for (proxy, troubles) in found.await {
         evidence.proxies.push(proxy);
         evidence.troubles.extend(troubles);
     }

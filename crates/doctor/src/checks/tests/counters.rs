@@ -166,3 +166,26 @@ fn checks_that_take_longer_than_the_timeout_are_found() {
         assert_eq!(codes(&evidence), expected, "{within}");
     }
 }
+
+#[test]
+fn what_customs_knows_of_failed_checks_is_told_with_them() {
+    let seen = |metrics: &str| {
+        let mut evidence = with((counts(0, 0, 3), None), ((0, 0), None));
+        let text = format!("customs_decisions_total{{effect=\"allow\"}} 0\n{metrics}");
+        evidence.replicas[0].metrics = Some(CustomsMetrics::read(&text).unwrap());
+        examine(&evidence).findings[0].evidence.join("\n")
+    };
+    for (metrics, expected) in [
+        (
+            "customs_refusals_total{cause=\"overloaded\"} 3\ncustoms_refusals_total{cause=\"http1\"} 0\n",
+            "replica a:1 refused: overloaded 3",
+        ),
+        (
+            "customs_callers_gone_total 2\n",
+            "decided 2 after the gateway had given up",
+        ),
+        ("", "they did not arrive"),
+    ] {
+        assert!(seen(metrics).contains(expected), "{}", seen(metrics));
+    }
+}
