@@ -1,4 +1,4 @@
-"""Stands between the Envoys and istiod, where istio-agent stands on a pod.
+"""Passes xDS between the Envoys and istiod, as istio-agent does on a pod.
 
 Is: two services of one port. ADS: what istiod sends passes through `Translator`, what Envoy sends passes unchanged, and each
 refusal of an Envoy is kept in `refusals`. SDS: the certificate of the pod's own SPIFFE id, and the mesh's root.

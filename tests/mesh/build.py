@@ -95,7 +95,7 @@ def _go(*arguments, folder=None):
 
 
 def check_go():
-    """Fails with a remedy if there is no `go`, or one that is too old."""
+    """Fails with a remedy if `go` is missing or too old."""
     remedy = (
         f"Install Go {'.'.join(map(str, GO_AT_LEAST))} or newer and put it on the PATH,\n"
         "  or set CUSTOMS_MESH_BIN to a directory with " + ", ".join({**ISTIO.packages, **KUBERNETES.packages}) + "."

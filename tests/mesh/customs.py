@@ -20,7 +20,7 @@ from .ports import LOOPBACK
 
 
 class CustomsError(Exception):
-    """There is no binary of customs."""
+    """The binary of customs is missing."""
 
 
 def customs_binary():

@@ -2,7 +2,7 @@
 
 Is: every block that is fenced as `console`. A line that begins with `$ ` is a command, run by a shell with the commands
 of the mesh (control.py), in a directory that has the folders of the repository; a line that ends in `\\` continues. The lines below it are what it
-prints, in this order: `...` in a line stands for any text, a line `...` for any lines. Each block is a step, named after its
+prints, in this order: `...` in a line means any text, a line `...` any lines. Each block is a step, named after its
 heading.
 
 Is not: an exact comparison. Lines between those that the document shows may be there. A command that only looks is repeated
@@ -111,8 +111,10 @@ def run_command(step, command, mesh, tries_for=TRIES_FOR):
     if "kubectl" in command.line and not LOOKS.search(command.line):
         mesh.settle()
     step.note(f"$ {command.line}")
+    for line in command.printed:
+        step.note(f"  expected: {line}")
     for line in lines[:12]:
-        step.note(f"  {line[:160]}")
+        step.note(f"  answer:   {line[:160]}".rstrip())
     if not fits:
         what = f"the document says that it prints `{missing}`" if missing else f"it ended with {result.code}"
         raise StepFailed(f"{command.line}: {what}")

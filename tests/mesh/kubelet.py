@@ -1,7 +1,7 @@
-"""Plays the only node: takes every pod, runs what stands for its containers, and reports its status.
+"""Plays the only node: takes every pod, runs a program in place of its containers, and reports its status.
 
 Is: a pod of customs is the real customs with the pod's arguments and volumes; a pod of the gateway is an Envoy; a pod in a
-namespace with sidecar injection has an Envoy as its sidecar, and the application is whoever asks (see client.py). Readiness
+namespace with sidecar injection has an Envoy as its sidecar, and client.py asks in place of the application. Readiness
 comes from the probes, so rolling updates and EndpointSlices follow it.
 
 Is not: a scheduler or a container runtime. Images, resources and security contexts are admitted by the API server and then
@@ -25,7 +25,7 @@ GATEWAY_CLASS = "gateway.networking.k8s.io/gateway-class-name"
 
 @dataclass
 class Pod:
-    """A pod on the node, and the programs that stand for it."""
+    """A pod on the node, and the programs in its place."""
 
     namespace: str
     name: str

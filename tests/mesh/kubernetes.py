@@ -40,7 +40,7 @@ class Result:
 
 
 class Kubernetes:
-    """The API server; `kubectl` runs commands, `call` speaks HTTP."""
+    """The API server; `kubectl` runs commands, `call` sends HTTP requests."""
 
     def __init__(self, programs, processes, ports, authority):
         self.program = programs["kubectl"]

@@ -107,14 +107,14 @@ class Mesh:
         self.istiod.configure(what)
 
     def rollout(self, namespace, deployment, seconds=60):
-        """Waits until a Deployment's pods are the new ones, ready, and istiod has told the Envoys."""
+        """Waits until a Deployment's pods are the new ones, ready, and the Envoys know them."""
         self.kubernetes.must("-n", namespace, "rollout", "status", f"deployment/{deployment}", f"--timeout={seconds}s")
         self.settle()
 
     def settle(self, quiet=0.6, seconds=30):
-        """Waits until istiod has nothing more to tell and every Envoy has answered it."""
+        """Waits until istiod sends nothing more and every Envoy has acknowledged it."""
         time.sleep(0.3)  # from the API server to istiod, and istiod's own 0.1 s of collecting changes
-        wait_until("istiod has told the Envoys everything", lambda: self.discovery.quiet_for() > quiet, seconds)
+        wait_until("every Envoy has what istiod sent", lambda: self.discovery.quiet_for() > quiet, seconds)
 
     def environment(self):
         """Variables for a program that is to find this mesh by `kubectl` and `istioctl`."""

@@ -1,4 +1,4 @@
-"""The internet: one site that stands for every external host, over HTTP and over TLS.
+"""The internet: one site in place of every external host, over HTTP and over TLS.
 
 Is: a server that answers 301, as www.aliyun.com does over HTTP, and remembers what reached it: the host, the path, the SNI.
 A test can so tell an answer of the site from one that a proxy made.

@@ -106,7 +106,8 @@ class Step:
                 break
             time.sleep(0.2)
         self.note(f"$ {namespace}/sleep: {request}")
-        self.note(f"  {answer} ({answer.seconds:.2f} s)")
+        self.note(f"  expected: {expected}")
+        self.note(f"  answer:   {answer} ({answer.seconds:.2f} s)")
         if not expected.holds(answer):
             raise StepFailed(f"expected {expected}")
         return answer

@@ -78,7 +78,8 @@ class Tunnels:
                 break
             step.pause()
         step.note(f"$ {namespace}/sleep: {request}")
-        step.note(f"  {answer}")
+        step.note(f"  expected: {expected}")
+        step.note(f"  answer:   {answer}")
         if not expected.holds(answer):
             raise StepFailed(f"expected {expected}")
 

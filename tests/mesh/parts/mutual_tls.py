@@ -33,7 +33,7 @@ def run(report, mesh):
         step.expect("the gateway's is taken", _connects(mesh, *GATEWAY))
         step.expect("a workload's is not", not _connects(mesh, "demo-frontend", "sleep"))
         step.expect("nor is none", not _connects(mesh))
-    with report.step("a gateway that speaks plain text gets no answer: 503", mesh) as step:
+    with report.step("a gateway that uses plain text gets no answer: 503", mesh) as step:
         mesh.delete("destinationrule.networking.istio.io", "customs", "customs-system")
         mesh.settle()
         step.asks("demo-backend", URL, Expect(503))
@@ -45,7 +45,7 @@ def run(report, mesh):
 
 
 def _connects(mesh, *identity):
-    """Whether customs speaks HTTP/2 with a client of this identity."""
+    """Whether customs accepts an HTTP/2 connection of a client with this identity."""
     context = ssl.create_default_context(cafile=str(mesh.authority.root))
     context.check_hostname = False
     context.set_alpn_protocols(["h2"])

@@ -26,7 +26,7 @@ def run(report, mesh):
         step.expect("the answer came after the timeout of 0.5 s", answer.seconds >= 0.5)
         step.asks("demo-backend", TLS, CLOSED, within=0)
         step.not_recorded()
-    with report.step("the replicas go on: decisions as before", mesh) as step:
+    with report.step("the replicas answer again: decisions as before", mesh) as step:
         step.asks("demo-backend", HTTP, SITE)
         step.asks("demo-frontend", HTTP, DENIED)
     with report.step("enforce, no replica: 503 at once, a TLS connection is closed", mesh) as step:

@@ -90,7 +90,8 @@ class Gateway:
     def asks(self, step, namespace, host, expected):
         answer = self._ask(namespace, host)
         step.note(f"$ {namespace or 'no certificate'}: curl -sI -H 'Host: {host}' https://{HOST}/")
-        step.note(f"  {answer}")
+        step.note(f"  expected: {expected}")
+        step.note(f"  answer:   {answer}")
         if not expected.holds(answer):
             raise StepFailed(f"expected {expected}")
 
