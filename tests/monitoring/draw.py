@@ -123,7 +123,7 @@ class Page:
         shown = names[:MOST_LEGENDS]
         across, line = left + 12, top
         for number, (name, colour) in enumerate(zip(shown, colours)):
-            name = name if len(name) <= 34 else name[:33] + "…"
+            name = name if len(name) <= 38 else name[:37] + "…"
             length = 24 + CHARACTER * len(name)
             if across + length > left + width and across > left + 12:
                 across, line = left + 12, line + 17
@@ -142,7 +142,7 @@ class Page:
     def legend_lines(self, names, width):
         lines, across = 1, 12
         for name in names[:MOST_LEGENDS]:
-            length = 24 + CHARACTER * min(len(name), 34)
+            length = 24 + CHARACTER * min(len(name), 38)
             if across + length > width and across > 12:
                 lines, across = lines + 1, 12
             across += length

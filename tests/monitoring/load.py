@@ -25,10 +25,10 @@ PAUSES = {"demo-frontend": 0.02, "shop": 0.03, "payments": 0.05, "search": 0.012
 
 
 class Load:
-    def __init__(self, rig):
-        self.rig, self.over = rig, threading.Event()
+    def __init__(self, rig, length):
+        self.rig, self.length, self.over = rig, length, threading.Event()
         self.random = random.Random(7)
-        self.answers = {}
+        self.answers, self.broken = {}, False
         jobs = [(self.call, name) for name in CALLERS] + [
             (self.call_without_identity,), (self.pass_tls_through,), (self.call_trial_gateway,), (self.misbehave,),
             (self.change_policies,), (self.ask_questions,)]
@@ -123,19 +123,19 @@ class Load:
         self.over.wait(2)
 
     def change_policies(self):
-        """A change every quarter of a minute, which reaches the replicas one after the other; then a source that is refused by
-        one of them, a certificate that is replaced, and one that does not fit."""
-        step = int(self.seconds() / 15)
+        """A change every half minute, which reaches the replicas one after the other; and from time to time a source that one of
+        them refuses, and certificates that are replaced, or that do not fit their keys. At the end a source is refused."""
+        step = int(self.seconds() / 30)
         for name in REPLICAS:
             text = policy("catalogue", "search", f'{{deny: [{{name: beta, hosts: ["beta{step}.example"], reason: "step {step}"}}]}}')
             self.rig.write_policy(name, "search.yaml", text)
-            self.over.wait(1.5)
-        broken = (step // 3) % 2 == 1
-        self.rig.write_policy(REPLICAS[2], "shop.yaml", NEVER_GOOD if broken else POLICIES["shop.yaml"])
-        if step % 3 == 2:
-            self.replace_certificate(fits=step % 2 == 0)
-        while int(self.seconds() / 15) == step and not self.over.wait(0.5):
-            pass
+            self.over.wait(3)
+        self.replace_certificate(fits=step % 2 == 0)
+        while int(self.seconds() / 30) == step and not self.over.wait(0.5):
+            broken = step % 4 == 2 or self.seconds() > self.length - 25
+            if broken != self.broken:
+                self.rig.write_policy(REPLICAS[2], "shop.yaml", NEVER_GOOD if broken else POLICIES["shop.yaml"])
+                self.broken = broken
 
     def replace_certificate(self, fits):
         self.rig.certify("fresh", CUSTOMS_ID, days=1 + self.random.randrange(20))

@@ -94,8 +94,8 @@ class Rig:
                 process.kill()
                 process.wait()
 
-    def start(self, name, command, url, folder=None):
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("CUSTOMS_", "OTEL_"))}
+    def start(self, name, command, url, folder=None, variables=None):
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("CUSTOMS_", "OTEL_"))} | (variables or {})
         with open(self.scratch / f"{name}.log", "wb") as log:
             self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder or self.scratch)
         deadline = time.monotonic() + 60
@@ -149,17 +149,20 @@ class Rig:
         audit = ["file:audit.jsonl"]
         if name == REPLICAS[0]:
             audit.append(f"tail:127.0.0.1:{ports['tail']}")
-        # The collector of one replica is away. Its queue is small, so that it overflows while somebody watches.
+        # The collector of one replica is away. Its queues are small, so that they overflow while somebody watches.
+        variables = {}
         if name == REPLICAS[1]:
+            variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.nobody}", "OTEL_BSP_MAX_QUEUE_SIZE": "128",
+                         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64", "OTEL_EXPORTER_OTLP_TIMEOUT": "1000"}
             audit.append(f"otlp:http://127.0.0.1:{self.nobody}?on_full=drop")
         settings = {
             "policies": ["policies"], "listen": [f"127.0.0.1:{ports['checks']}"], "admin": f"127.0.0.1:{ports['admin']}",
-            "audit": audit, "audit_log": {"queue_records": 4096}, "reload_settle": "100ms", "reload_rescan": "2s", "threads": 1,
+            "audit": audit, "audit_log": {"queue_records": 512}, "reload_settle": "100ms", "reload_rescan": "2s", "threads": 1,
             "tls": {"certificate": str(home / "tls/customs.pem"), "private_key": str(home / "tls/customs.key"),
                     "client_ca": str(home / "tls/mesh-ca.pem"), "client_ids": [GATEWAY_ID]},
         }
         (home / "settings.yaml").write_text(self.yaml.safe_dump(settings), encoding="utf-8")
-        self.start(name, [self.customs, "serve", "--config", "settings.yaml"], f"http://127.0.0.1:{ports['admin']}/readyz", home)
+        self.start(name, [self.customs, "serve", "--config", "settings.yaml"], f"http://127.0.0.1:{ports['admin']}/readyz", home, variables)
 
     def write_policy(self, name, file, text):
         """Writes beside and renames, as a careful writer does."""
