@@ -16,7 +16,7 @@ help:
 	@echo "make soak-picture  draw the last ten minutes of the newest mixed load into docs/"
 	@echo "make simulate-fleet  draw docs/SCALE.md again: waits and policy changes in a large fleet (seeded)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
-	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about 15 minutes)"
+	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about half an hour)"
 	@echo "make monitoring    the alerts, their tests, runbooks and dashboard, with the real promtool"
 	@echo "make dashboard     ask a real Prometheus every query of the dashboard and the alerts (PICTURE=1 draws it into docs/)"
 	@echo "make msrv          build with the oldest Rust that Cargo.toml allows"

@@ -49,7 +49,7 @@ class ControlPlane:
             "-n", ROOT_NAMESPACE, "--shutdownDuration", "0s",
         ], environment)  # fmt: skip
         ready = f"http://{LOOPBACK}:{http_port}/ready"
-        wait_until("istiod", lambda: urllib.request.urlopen(ready, timeout=5).status == 200, 60, [istiod])
+        wait_until("istiod", lambda: urllib.request.urlopen(ready, timeout=5).status == 200, 180, [istiod])
         kubernetes.apply(self._webhook(hook_port, authority))
 
     def configure(self, overlay):

@@ -68,7 +68,7 @@ class Kubernetes:
             f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
             "--endpoint-reconciler-type=none", "--advertise-address=10.9.9.9",
         ])  # fmt: skip
-        wait_until("the API server", lambda: self.call("GET", "/readyz", raw=True) == "ok", 90, [store, server])
+        wait_until("the API server", lambda: self.call("GET", "/readyz", raw=True) == "ok", 180, [store, server])
         processes.start("kube-controller-manager", [
             programs["kube-controller-manager"], f"--kubeconfig={self.kubeconfig}", f"--controllers={CONTROLLERS}",
             "--leader-elect=false", "--secure-port=0", "--endpointslice-updates-batch-period=0s",
@@ -90,7 +90,7 @@ class Kubernetes:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig)}
         done = subprocess.run(
             [str(self.program), *map(str, arguments)],
-            input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=cwd, timeout=120,
+            input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=cwd, timeout=240,
         )  # fmt: skip
         return Result(done.returncode, done.stdout, done.stderr)
 

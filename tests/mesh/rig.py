@@ -23,6 +23,7 @@ from .control_plane import ControlPlane
 from .customs import records_in
 from .kubelet import Kubelet
 from .kubernetes import Kubernetes, Result
+from .modules import envoy_binary
 from .places import Places
 from .ports import Ports
 from .processes import Processes, wait_until
@@ -42,6 +43,7 @@ class Mesh:
 
     def __enter__(self):
         self.programs = programs = build.provide()
+        envoy_binary()  # installs it before anything waits for it
         self.folder = Path(tempfile.mkdtemp(prefix="customs-mesh-"))
         try:
             self._start(programs)
@@ -106,12 +108,12 @@ class Mesh:
             what = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["meshConfig"]
         self.istiod.configure(what)
 
-    def rollout(self, namespace, deployment, seconds=60):
+    def rollout(self, namespace, deployment, seconds=180):
         """Waits until a Deployment's pods are the new ones, ready, and the Envoys know them."""
         self.kubernetes.must("-n", namespace, "rollout", "status", f"deployment/{deployment}", f"--timeout={seconds}s")
         self.settle()
 
-    def settle(self, quiet=0.6, seconds=30):
+    def settle(self, quiet=0.6, seconds=120):
         """Waits until istiod sends nothing more and every Envoy has acknowledged it."""
         time.sleep(0.3)  # from the API server to istiod, and istiod's own 0.1 s of collecting changes
         wait_until("every Envoy has what istiod sent", lambda: self.discovery.quiet_for() > quiet, seconds)
@@ -120,7 +122,7 @@ class Mesh:
         """Variables for a program that is to find this mesh by `kubectl` and `istioctl`."""
         return self.control.environment()
 
-    def run(self, command, seconds=120):
+    def run(self, command, seconds=300):
         """Runs a line of shell with the commands of this mesh, where deploy/ and docs/ are; returns a Result."""
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],
@@ -159,12 +161,12 @@ class Mesh:
 
     def sidecar(self, namespace, app="sleep"):
         """The Envoy beside the application of a namespace."""
-        return wait_until(f"a sidecar in {namespace}", lambda: self._envoy(namespace, app=app), 30)
+        return wait_until(f"a sidecar in {namespace}", lambda: self._envoy(namespace, app=app), 120)
 
     @property
     def gateway(self):
         """The Envoy of the egress gateway."""
-        return wait_until("the egress gateway", lambda: self._envoy("istio-system", istio="egressgateway"), 30)
+        return wait_until("the egress gateway", lambda: self._envoy("istio-system", istio="egressgateway"), 120)
 
     def _envoy(self, namespace, **labels):
         return next((pod.envoy for pod in self.pods(namespace, **labels) if pod.envoy and pod.envoy.ready()), None)
