@@ -3,6 +3,7 @@
 It builds and checks nothing. Every script prints what it does, and ends with a message and exit code 1 if it cannot.
 """
 
+import argparse
 import hashlib
 import os
 import re
@@ -54,6 +55,11 @@ def main(script):
     except ReleaseError as trouble:
         print(f"{Path(sys.argv[0]).name}: {trouble}", file=sys.stderr)
         sys.exit(1)
+
+
+def flags(text):
+    """A reader of flags whose help is the head of the script."""
+    return argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def manifest():
