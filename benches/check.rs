@@ -31,7 +31,9 @@ use customs_policy::source::{self, PolicyFile};
 use customs_policy::store;
 use customs_record::chain::Head;
 use customs_record::json;
-use customs_record::{DecisionRecord, Entry, Occasion};
+use customs_record::{DecisionRecord, Entry, Occasion, TraceContext};
+use customs_telemetry::check_span::SpanRedaction;
+use customs_telemetry::{Telemetry, TelemetryConfig};
 use customs_test_support::bench_policies::{self as set, Shape};
 use customs_test_support::decoded_check::DecodedCheck;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -149,42 +151,66 @@ fn steps(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Starts telemetry that samples as this sampler says. Nothing listens where it sends.
+fn telemetry(sampler: &str) -> Telemetry {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1"),
+        ("OTEL_TRACES_SAMPLER", sampler),
+    ];
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let config = TelemetryConfig::read(&variables.map(own).into());
+    let config = config.unwrap().unwrap();
+    Telemetry::start(&config, "0", SpanRedaction::default()).unwrap()
+}
+
+/// The trace context of a call that Envoy does not sample, or does.
+fn context(is_sampled: bool) -> CallTrace {
+    CallTrace(Some(TraceContext {
+        trace_id: [7; 16],
+        span_id: [9; 8],
+        is_sampled,
+    }))
+}
+
 fn answers(criterion: &mut Criterion) {
-    let log = AuditedDecisionLog {
-        recorder: Recorder::new(Vec::new(), Duration::ZERO),
-        metrics: Arc::new(Metrics::new()),
-        refusals: Arc::default(),
-        spans: None,
-    };
-    let (_publisher, reader) = store::cell(snapshot());
-    let checks = Checks::new(
-        reader,
-        Arc::new(log),
-        response::Options::default(),
-        Vec::new(),
-    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
+    let telemetry = telemetry("parentbased_always_on");
     let mut group = criterion.benchmark_group("check");
     group
         .measurement_time(Duration::from_secs(2))
         .warm_up_time(Duration::from_millis(500));
-    group.bench_function("answer", |b| {
-        b.iter(|| {
-            let answer = runtime
-                .block_on(checks.answer(
-                    black_box(CHECK),
-                    Deadline::default(),
-                    &PeerIdentity::default(),
-                    CallTrace::default(),
-                ))
-                .unwrap();
-            let (response, pending) = answer.expect("there is no deadline");
-            checks.sent(pending);
-            response
+    for (name, spans, call) in [
+        ("answer", None, context(false)),
+        ("answer, not sampled", telemetry.spans(), context(false)),
+        // Without the collector's part: most spans find no room.
+        ("answer, sampled", telemetry.spans(), context(true)),
+    ] {
+        let log = AuditedDecisionLog {
+            recorder: Recorder::new(Vec::new(), Duration::ZERO),
+            metrics: Arc::new(Metrics::new()),
+            refusals: Arc::default(),
+            spans,
+        };
+        let (_publisher, reader) = store::cell(snapshot());
+        let checks = Checks::new(
+            reader,
+            Arc::new(log),
+            response::Options::default(),
+            Vec::new(),
+        );
+        let peer = PeerIdentity::default();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let answer = checks.answer(black_box(CHECK), Deadline::default(), &peer, call);
+                let answer = runtime.block_on(answer).unwrap();
+                let (response, pending) = answer.expect("there is no deadline");
+                checks.sent(pending);
+                response
+            });
         });
-    });
+    }
     group.finish();
 }
 

@@ -53,6 +53,7 @@ pub(crate) enum Part {
     Light,
     Overload,
     Tls,
+    Tracing,
     Reload,
     Envoy,
     Memory,
@@ -65,8 +66,8 @@ pub(crate) struct Sizes {
     /// Rounds that count
     #[arg(long, default_value_t = 9)]
     pub rounds: usize,
-    /// Checks that each server answers in a round of `cpu`, and in one of `tls`, where it gets a
-    /// hundredth as many new connections
+    /// Checks that each server answers in a round of `cpu` or `tracing`, and in one of `tls`, where
+    /// it gets a hundredth as many new connections
     #[arg(long, default_value_t = 200_000)]
     pub checks: u64,
     /// Seconds that each server or Envoy is asked in a round of the other parts

@@ -1,7 +1,7 @@
 //! A measured customs, with its policies and its audit log.
 //!
 //! It knows the binary from outside only. The rule: all settings are the defaults, except the
-//! addresses, the policies, the audit log and, in one kind each, the metadata and TLS.
+//! addresses, the policies, the audit log and, in one kind each, the metadata, TLS and telemetry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,22 @@ pub(crate) struct CustomsServer {
     edition: usize,
 }
 
+/// What differs from the defaults besides.
+#[derive(Clone, Copy, Default)]
+struct Options<'o> {
+    tls: Option<&'o Credentials>,
+    variables: &'o [(&'o str, String)],
+}
+
+impl<'o> Options<'o> {
+    fn tls(credentials: &'o Credentials) -> Options<'o> {
+        Options {
+            tls: Some(credentials),
+            ..Options::default()
+        }
+    }
+}
+
 /// Returns the name in the tables.
 pub(crate) fn name(rules: usize, record: Record) -> String {
     let rules = customs_test_support::bench_report::document::count(rules as f64);
@@ -84,7 +100,13 @@ impl CustomsServer {
             .iter()
             .map(|record| {
                 let name = earlier_name(rules, *record);
-                CustomsServer::start_build(session, binary, name, (rules, *record), None)
+                CustomsServer::start_build(
+                    session,
+                    binary,
+                    name,
+                    (rules, *record),
+                    Options::default(),
+                )
             })
             .collect()
     }
@@ -93,7 +115,23 @@ impl CustomsServer {
     pub(crate) fn start(session: &Session, rules: usize, record: Record) -> Result<CustomsServer> {
         let binary = Path::new(env!("CARGO_BIN_EXE_customs"));
         let name = name(rules, record);
-        CustomsServer::start_build(session, binary, name, (rules, record), None)
+        CustomsServer::start_build(session, binary, name, (rules, record), Options::default())
+    }
+
+    /// Starts one with the audit off, under this name and with these variables.
+    pub(crate) fn start_with_variables(
+        session: &Session,
+        rules: usize,
+        name: &str,
+        variables: &[(&str, String)],
+    ) -> Result<CustomsServer> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_customs"));
+        let options = Options {
+            variables,
+            ..Options::default()
+        };
+        let what = (rules, Record::Off);
+        CustomsServer::start_build(session, binary, name.to_owned(), what, options)
     }
 
     /// Starts one with mutual TLS and the audit off.
@@ -104,7 +142,7 @@ impl CustomsServer {
     ) -> Result<CustomsServer> {
         let binary = Path::new(env!("CARGO_BIN_EXE_customs"));
         let (name, what) = (name_with_tls(rules), (rules, Record::Off));
-        CustomsServer::start_build(session, binary, name, what, Some(credentials))
+        CustomsServer::start_build(session, binary, name, what, Options::tls(credentials))
     }
 
     /// Starts the earlier build, if there is one, in the same way.
@@ -116,7 +154,7 @@ impl CustomsServer {
         let start = |binary: &PathBuf| {
             let name = format!("earlier {}", name_with_tls(rules));
             let what = (rules, Record::Off);
-            CustomsServer::start_build(session, binary, name, what, Some(credentials))
+            CustomsServer::start_build(session, binary, name, what, Options::tls(credentials))
         };
         session.earlier.as_ref().map(start).transpose()
     }
@@ -126,7 +164,7 @@ impl CustomsServer {
         binary: &Path,
         name: String,
         (rules, record): (usize, Record),
-        tls: Option<&Credentials>,
+        Options { tls, variables }: Options<'_>,
     ) -> Result<CustomsServer> {
         let folder = tempfile::tempdir_in(session.scratch.path())?.keep();
         let (policies, log) = (folder.join("policies"), folder.join("log"));
@@ -135,11 +173,14 @@ impl CustomsServer {
         fs::create_dir(folder.join("audit"))?;
         let (port, admin) = (ports::free()?, ports::free()?);
         let mut command = session.command(binary);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CUSTOMS_"))
-        {
-            command.env_remove(name);
+        let prefixes = ["CUSTOMS_", "OTEL_"];
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy().into_owned();
+            if prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+                command.env_remove(name);
+            }
         }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.args([
             "serve",
             "--policies",
@@ -190,6 +231,16 @@ impl CustomsServer {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Returns the value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> Result<String> {
+        let text = http::get(self.admin, "localhost", "/metrics")?.body;
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value
+            .with_context(|| format!("no {name} in {text}"))?
+            .to_owned())
     }
 
     fn revision(&self) -> Result<String> {

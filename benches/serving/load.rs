@@ -44,6 +44,19 @@ pub(crate) fn closed(session: &Session, port: u16, shape: Shape, checks: u64) ->
     run(&mut command, checks)
 }
 
+/// Sends the same with one more header in each call.
+pub(crate) fn closed_with(
+    session: &Session,
+    port: u16,
+    shape: Shape,
+    checks: u64,
+    header: &str,
+) -> Result<()> {
+    let mut command = command(session, port, shape, checks);
+    command.args(["-H", header]);
+    run(&mut command, checks)
+}
+
 /// Sends `rate` checks per second for `seconds`, and returns each.
 pub(crate) fn steady(
     session: &Session,

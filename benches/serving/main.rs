@@ -27,6 +27,7 @@ mod reload;
 mod server;
 mod session;
 mod tls;
+mod tracing;
 
 use anyhow::Result;
 use arguments::{Arguments, Command, Part};
@@ -79,6 +80,7 @@ fn run(part: Part, session: &mut Session) -> Result<Findings> {
         Part::Light => light::measure(session),
         Part::Overload => overload::measure(session),
         Part::Tls => tls::measure(session),
+        Part::Tracing => tracing::measure(session),
         Part::Reload => reload::measure(session),
         Part::Envoy => gateway::measure(session),
         Part::Memory => memory::measure(session),

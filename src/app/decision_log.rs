@@ -98,7 +98,7 @@ impl DecisionLog for AuditedDecisionLog {
 
     fn begin_trace(
         &self,
-        parent: Option<TraceContext>,
+        parent: impl FnOnce() -> Option<TraceContext>,
         time: UnixNanos,
         started: Instant,
     ) -> Option<TracedCheck> {

@@ -74,7 +74,7 @@ impl DecisionLog for FailingLog {
 
     fn begin_trace(
         &self,
-        _parent: Option<TraceContext>,
+        _parent: impl FnOnce() -> Option<TraceContext>,
         _time: UnixNanos,
         _started: Instant,
     ) -> Option<Untraced> {

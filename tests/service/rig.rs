@@ -192,11 +192,11 @@ impl DecisionLog for TestDecisionLog {
     /// Traces what its caller traces.
     fn begin_trace(
         &self,
-        parent: Option<TraceContext>,
+        parent: impl FnOnce() -> Option<TraceContext>,
         _time: UnixNanos,
         _started: Instant,
     ) -> Option<TestTrace> {
-        let parent = parent.filter(|parent| parent.is_sampled)?;
+        let parent = parent().filter(|parent| parent.is_sampled)?;
         self.may_panic("begin_trace");
         let stages = vec![CheckStage::Received];
         Some(TestTrace { parent, stages })

@@ -16,6 +16,7 @@ mod arrival;
 mod envoy;
 mod faults;
 mod receiver;
+mod tls;
 mod variables;
 
 use customs_test_support::check_client;

@@ -31,10 +31,10 @@ pub trait DecisionLog: Send + Sync + 'static {
     /// Returns whether any check may be traced. If none may, nothing is looked up for it.
     fn may_trace(&self) -> bool;
     /// Begins the trace of a check that began at `time` and `started`, unless it is not sampled.
-    /// `parent` is the trace that it is a part of.
+    /// `parent` finds the trace that it is a part of.
     fn begin_trace(
         &self,
-        parent: Option<TraceContext>,
+        parent: impl FnOnce() -> Option<TraceContext>,
         time: UnixNanos,
         started: Instant,
     ) -> Option<Self::Trace>;

@@ -160,7 +160,8 @@ impl<L: DecisionLog> Checks<L> {
     /// else the request.
     fn begin_trace(&self, attributes: &Attributes<'_>, begun: &mut Begun<'_, L::Trace>) {
         let of_request = || check_trace::of_request(attributes.http.as_ref()?.headers);
-        let parent = begun.call.0.or_else(of_request);
+        let of_call = begun.call.0;
+        let parent = || of_call.or_else(of_request);
         begun.trace = self
             .log
             .begin_trace(parent, begun.time, begun.started)

@@ -37,12 +37,17 @@ pub(crate) struct SpanIds {
 }
 
 impl Sampler {
+    /// Returns whether no check is traced, whatever its caller does.
+    pub(crate) fn samples_nothing(self) -> bool {
+        !self.is_parent_based && self.root.samples_nothing()
+    }
+
     /// Returns the ids of a span, if its check is traced.
     pub(crate) fn sample(self, parent: Option<TraceContext>) -> Option<SpanIds> {
         let (trace_id, is_sampled) = match parent {
             Some(parent) if self.is_parent_based => (parent.trace_id, parent.is_sampled),
             Some(parent) => (parent.trace_id, self.root.samples(parent.trace_id)),
-            None if self.root == RootSampler::Never => return None,
+            None if self.root.samples_nothing() => return None,
             None => {
                 let trace_id = RandomIdGenerator::default().new_trace_id().to_bytes();
                 (trace_id, self.root.samples(trace_id))
@@ -57,6 +62,14 @@ impl Sampler {
 }
 
 impl RootSampler {
+    fn samples_nothing(self) -> bool {
+        match self {
+            RootSampler::Always => false,
+            RootSampler::Never => true,
+            RootSampler::Ratio(ratio) => ratio <= 0.0,
+        }
+    }
+
     fn samples(self, trace_id: [u8; 16]) -> bool {
         match self {
             RootSampler::Always => true,

@@ -34,15 +34,19 @@ pub(crate) struct Shared {
 }
 
 impl SpanRecorder {
-    /// Begins the span of a check that began at `time` and `started`, if it is sampled.
+    /// Begins the span of a check that began at `time` and `started`, if it is sampled. `parent`
+    /// finds its trace context, which is only looked for if it matters.
     pub fn begin(
         &self,
-        parent: Option<TraceContext>,
+        parent: impl FnOnce() -> Option<TraceContext>,
         time: UnixNanos,
         started: Instant,
     ) -> Option<CheckSpan> {
         let shared = &self.0;
-        let parent = parent.filter(|_| shared.follows_trace_context);
+        let parent = match shared.follows_trace_context && !shared.sampler.samples_nothing() {
+            true => parent(),
+            false => None,
+        };
         let ids = shared.sampler.sample(parent)?;
         Some(CheckSpan::new(ids, time, started))
     }

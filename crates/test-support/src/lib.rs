@@ -29,6 +29,8 @@ pub mod case_rows;
 pub mod certificates;
 #[cfg(feature = "server")]
 pub mod check_client;
+#[cfg(feature = "server")]
+pub mod collector_gate;
 #[cfg(feature = "rig")]
 pub mod customs;
 pub mod decoded_check;

@@ -15,7 +15,8 @@ pub struct Rotel {
 }
 
 impl Rotel {
-    /// Starts it on this port, forwarding everything to another one over HTTP, and waits until it listens.
+    /// Starts it on this port, forwarding everything to another one over HTTP, and waits until it
+    /// listens.
     pub fn start(port: u16, forward_to: u16) -> Rotel {
         let tool = tools::rotel().unwrap();
         tools::announce(&tool);
