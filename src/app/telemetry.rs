@@ -2,7 +2,8 @@
 //!
 //! The rule is that of every variable: one that cannot be followed is an error at the start, and so
 //! is one whose name is similar to one that is read. Other names that begin with `OTEL_` are for
-//! other programs; a warning says that they have no effect here.
+//! other programs; a warning says that they have no effect here, unless Kubernetes wrote them: it
+//! adds the address of each Service of the namespace, and one may be called `otel-collector`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub(super) enum TelemetrySetupError {
 /// What is wrong with the environment.
 pub(super) fn start(redact: &RedactConfig) -> Result<Option<Telemetry>, TelemetrySetupError> {
     let variables = variables();
-    for name in variables.keys().filter(|name| !is_known(name)) {
+    for name in unread(&variables) {
         if let Some(meant) = meant(name) {
             return Err(TelemetrySetupError::Misspelt(name.clone(), meant));
         }
@@ -67,7 +68,7 @@ pub(super) fn start(redact: &RedactConfig) -> Result<Option<Telemetry>, Telemetr
 
 /// Logs which variables have no effect.
 pub(super) fn warn_of_unread() {
-    for name in variables().keys().filter(|name| !is_known(name)) {
+    for name in unread(&variables()) {
         tracing::warn!(
             variable = name,
             "unknown variable in the environment is ignored"
@@ -101,6 +102,20 @@ fn variables() -> BTreeMap<String, String> {
     all.filter(|(name, _)| name.starts_with(PREFIX)).collect()
 }
 
+/// Returns the names that are not read, and that somebody wrote.
+fn unread(variables: &BTreeMap<String, String>) -> impl Iterator<Item = &String> {
+    let is_service_link = |name: &str| {
+        let mut ends = name.match_indices('_').map(|(at, _)| name.split_at(at));
+        ends.any(|(service, rest)| {
+            let is_link = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+            is_link.iter().any(|link| rest.starts_with(link))
+                && variables.contains_key(&format!("{service}_SERVICE_HOST"))
+        })
+    };
+    let names = variables.keys();
+    names.filter(move |name| !is_known(name) && !is_service_link(name))
+}
+
 /// Returns the variable that was probably meant.
 fn meant(name: &str) -> Option<String> {
     let known = known_names();
@@ -113,6 +128,25 @@ fn meant(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_links_of_a_service_are_left_alone() {
+        let names = [
+            "OTEL_COLLECTOR_SERVICE_HOST",
+            "OTEL_COLLECTOR_SERVICE_PORT_OTLP_GRPC",
+            "OTEL_COLLECTOR_PORT",
+            "OTEL_COLLECTOR_PORT_4317_TCP_ADDR",
+            "OTEL_SERVICE_HOST",
+            "OTEL_SERVICE_NAME",
+            "OTEL_AGENT_PORT",
+            "OTEL_TRACES_SAMPLE",
+        ];
+        let variables = names.map(|name| (name.to_owned(), "x".to_owned()));
+        let variables = variables.into();
+        let left: Vec<&String> = unread(&variables).collect();
+        let expected = ["OTEL_AGENT_PORT", "OTEL_TRACES_SAMPLE"];
+        assert_eq!(left, expected, "no Service has these names");
+    }
 
     #[test]
     fn a_misspelt_variable_is_told_from_one_of_another_program() {
