@@ -92,7 +92,8 @@ impl CustomsMetrics {
         let all = self.series.iter();
         for series in all.filter(|series| series.name == name) {
             if let Some(value) = series.labels.get(label) {
-                *found.entry(value.as_str()).or_default() += whole(series.value);
+                let sum: &mut u64 = found.entry(value.as_str()).or_default();
+                *sum = sum.saturating_add(whole(series.value));
             }
         }
         found

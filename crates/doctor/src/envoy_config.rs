@@ -103,6 +103,8 @@ pub struct Chain {
     pub server_names: Vec<String>,
     /// Whether requests of HTTP are read; otherwise connections are passed on.
     pub is_http: bool,
+    /// Whether it answers every request by itself, such as those of probes.
+    pub is_local: bool,
     /// Whether it passes connections on to the cluster that their SNI names.
     pub is_auto_passthrough: bool,
     /// What it knows of its clients.

@@ -23,7 +23,7 @@ pub struct AuthorizationCounts {
 impl AuthorizationCounts {
     /// Returns the number of verdicts that Envoy got.
     pub fn verdicts(&self) -> u64 {
-        self.ok + self.denied
+        self.ok.saturating_add(self.denied)
     }
 
     /// Returns what was counted after `before`; `None` if the counters began anew in between.

@@ -16,8 +16,9 @@ import yaml
 
 from ..customs import customs_binary
 from ..ports import LOOPBACK
+from ..processes import wait_until
 from ..rig import ISTIO, SCENARIO
-from ..steps import StepFailed
+from ..steps import DENIED, SITE, StepFailed
 
 HTTP, HTTPS = "http://www.aliyun.com/", "https://www.aliyun.com/"
 KINDS = "authorizationpolicies.security.istio.io,destinationrules.networking.istio.io,virtualservices.networking.istio.io,services,pods"
@@ -25,8 +26,13 @@ WATCH = 4  # seconds: the pods ask in the middle
 
 
 def run(report, mesh):
+    with report.step("the shipped trial is healthy", mesh) as step:
+        mesh.base("trial")
+        _examine(step, mesh, [])
     with report.step("the shipped set-up is healthy", mesh) as step:
+        old = [replica.admin for replica in mesh.customs]
         mesh.base("enforce")
+        wait_until("the replicas of the trial have ended", lambda: not any(replica.admin in old for replica in mesh.customs), 60)
         _examine(step, mesh, [])
     with report.step("the shipped set-up with wrapped TLS is healthy", mesh) as step, _applied(mesh, SCENARIO / "5-https-wrapped.yaml"):
         _examine(step, mesh, [], [HTTP, HTTPS])
@@ -39,6 +45,19 @@ def run(report, mesh):
         _examine(step, mesh, ["replica-unreachable"], more=[f"{LOOPBACK}:{mesh.ports.take()}"])
     with report.step("without the faults, the set-up is healthy again", mesh) as step:
         _examine(step, mesh, [])
+    with report.step("what `customs mesh istio --host` prints leads the host through the gateway, and is healthy", mesh) as step:
+        mesh.delete("serviceentry.networking.istio.io", "aliyuncom-ext", "istio-system")
+        command = [str(customs_binary()), "mesh", "istio", "--host", "www.aliyun.com"]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        overlay, *objects = yaml.safe_load_all(printed)
+        mesh.configure(overlay["spec"]["meshConfig"])
+        mesh.apply(objects)
+        mesh.settle()
+        step.asks("demo-frontend", HTTP, DENIED)
+        step.asks("demo-backend", HTTP, SITE)
+        step.asks("demo-backend", HTTPS, SITE)
+        step.recorded(protocol="tcp", namespace="demo-backend", host="www.aliyun.com", effect="allow")
+        _examine(step, mesh, [], [HTTP, HTTPS])
 
 
 # The faults. Each is a context in which the mesh has it.

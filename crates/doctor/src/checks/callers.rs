@@ -17,6 +17,15 @@ struct Callers {
     untrusted: u64,
 }
 
+impl Callers {
+    fn all(&self) -> u64 {
+        let known = self.valid.saturating_add(self.unknown);
+        known
+            .saturating_add(self.not_accepted)
+            .saturating_add(self.untrusted)
+    }
+}
+
 pub(super) fn check(evidence: &Evidence, diagnosis: &mut Diagnosis) {
     let mut callers = Callers::default();
     let mut any = false;
@@ -28,10 +37,10 @@ pub(super) fn check(evidence: &Evidence, diagnosis: &mut Diagnosis) {
         diagnosis.checked(CHECK, format!("replica {}", found.replica.address));
         for (state, count) in metrics.decisions_by("identity") {
             match state {
-                "valid" => callers.valid += count,
-                "unauthenticated" => callers.unknown += count,
-                "untrusted_domain" => callers.untrusted += count,
-                _ => callers.not_accepted += count,
+                "valid" => callers.valid = callers.valid.saturating_add(count),
+                "unauthenticated" => callers.unknown = callers.unknown.saturating_add(count),
+                "untrusted_domain" => callers.untrusted = callers.untrusted.saturating_add(count),
+                _ => callers.not_accepted = callers.not_accepted.saturating_add(count),
             }
         }
     }
@@ -51,7 +60,7 @@ pub(super) fn check(evidence: &Evidence, diagnosis: &mut Diagnosis) {
                 .is_some_and(|config| config.role == Role::Waypoint)
         })
         .collect();
-    let is_unknown = callers.unknown + callers.not_accepted > 0;
+    let is_unknown = callers.unknown > 0 || callers.not_accepted > 0;
     if let Some(proxy) = waypoints.first().filter(|_| is_unknown) {
         // A header that customs does not read contradicts the missing identity, so it is invalid.
         diagnosis.add(waypoint(proxy.described(), &callers));
@@ -94,7 +103,7 @@ fn unknown(evidence: &Evidence, callers: &Callers, diagnosis: &mut Diagnosis) {
     let seen = format!(
         "{} of {} decisions are for callers without an identity",
         callers.unknown,
-        callers.unknown + callers.valid + callers.not_accepted + callers.untrusted
+        callers.all()
     );
     let mut explained = false;
     for proxy in &evidence.proxies {

@@ -35,14 +35,14 @@ impl Decided {
     }
 
     fn all(&self) -> u64 {
-        self.allow + self.deny
+        self.allow.saturating_add(self.deny)
     }
 
     fn add(&mut self, other: Decided) {
-        self.allow += other.allow;
-        self.deny += other.deny;
-        self.gone += other.gone;
-        self.withheld += other.withheld;
+        self.allow = self.allow.saturating_add(other.allow);
+        self.deny = self.deny.saturating_add(other.deny);
+        self.gone = self.gone.saturating_add(other.gone);
+        self.withheld = self.withheld.saturating_add(other.withheld);
     }
 
     fn since(&self, before: Decided) -> Option<Decided> {
@@ -161,11 +161,13 @@ fn numbers(counts: &AuthorizationCounts) -> [(&'static str, u64); 5] {
 }
 
 fn sum(into: &mut AuthorizationCounts, counts: &AuthorizationCounts) {
-    into.ok += counts.ok;
-    into.denied += counts.denied;
-    into.error += counts.error;
-    into.disabled += counts.disabled;
-    into.failure_mode_allowed += counts.failure_mode_allowed;
+    into.ok = into.ok.saturating_add(counts.ok);
+    into.denied = into.denied.saturating_add(counts.denied);
+    into.error = into.error.saturating_add(counts.error);
+    into.disabled = into.disabled.saturating_add(counts.disabled);
+    into.failure_mode_allowed = into
+        .failure_mode_allowed
+        .saturating_add(counts.failure_mode_allowed);
 }
 
 fn failures(subject: &str, counts: &AuthorizationCounts, diagnosis: &mut Diagnosis) {
@@ -247,13 +249,13 @@ fn explain_failures(evidence: &Evidence, proxies: &[&ProxyEvidence], diagnosis: 
 fn compare(asked: &AuthorizationCounts, decided: &Decided, diagnosis: &mut Diagnosis) {
     let (got, made) = (asked.verdicts(), decided.all());
     // The readings are not taken at one moment, so a few checks are counted on one side only.
-    let tolerated = 2 + got.max(made) / 50;
+    let tolerated = got.max(made) / 50 + 2;
     let (subject, remedy) = (
         "verdicts",
         "Give every replica and every gateway, and watch again:\ncustoms doctor --admin A,B,C \
          --envoy URL --envoy URL --watch 30s",
     );
-    if got > made + tolerated {
+    if got > made.saturating_add(tolerated) {
         diagnosis.add(Finding::new(
             Code::CountsDiffer,
             subject,
@@ -262,7 +264,7 @@ fn compare(asked: &AuthorizationCounts, decided: &Decided, diagnosis: &mut Diagn
              another authorizer that these filters ask.",
             remedy,
         ));
-    } else if made > got + asked.error + tolerated {
+    } else if made > got.saturating_add(asked.error).saturating_add(tolerated) {
         diagnosis.add(Finding::new(
             Code::CountsDiffer,
             subject,
@@ -276,10 +278,9 @@ fn compare(asked: &AuthorizationCounts, decided: &Decided, diagnosis: &mut Diagn
             remedy,
         ));
     }
-    let denied = asked
-        .denied
-        .abs_diff(decided.deny + decided.withheld.min(asked.denied));
-    if got.abs_diff(made) <= tolerated && denied > tolerated + decided.withheld {
+    let withheld = decided.withheld.min(asked.denied);
+    let denied = asked.denied.abs_diff(decided.deny.saturating_add(withheld));
+    if got.abs_diff(made) <= tolerated && denied > tolerated.saturating_add(decided.withheld) {
         diagnosis.add(Finding::new(
             Code::CountsDiffer,
             "denials",
@@ -320,8 +321,9 @@ fn records(
     }
     diagnosis.checked(CHECK, records.files.join(", "));
     // With a watch, `decided` is only what was counted meanwhile, which the files have too.
-    let (on_record, made) = (records.decisions + records.dropped, decided.all());
-    if made > on_record + 2 + made / 50 {
+    let on_record = records.decisions.saturating_add(records.dropped);
+    let made = decided.all();
+    if made > on_record.saturating_add(made / 50 + 2) {
         diagnosis.add(Finding::new(
             Code::RecordsMissing,
             "audit log",

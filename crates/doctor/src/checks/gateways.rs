@@ -39,7 +39,7 @@ fn in_envoy(
     });
     let (mut asking, mut silent): (usize, Vec<(&Listener, &Chain)>) = (0, Vec::new());
     for (listener, chain) in chains {
-        let carries = chain.is_http || chain.cluster.is_some() || chain.is_auto_passthrough;
+        let carries = (chain.is_http && !chain.is_local) || chain.cluster.is_some();
         if chain.is_auto_passthrough {
             diagnosis.add(auto_passthrough(proxy, &chain.described(listener)));
         } else if chain.asks.iter().any(|ask| is_ours(evidence, ask)) {

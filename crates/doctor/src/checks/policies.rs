@@ -72,7 +72,8 @@ fn unused(evidence: &Evidence, diagnosis: &mut Diagnosis) {
     let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
     for rule in all.iter().flat_map(|rules| &rules.rules) {
         if rule.kind != "isolation" {
-            *hits.entry(rule.rule.as_str()).or_default() += rule.hits;
+            let sum = hits.entry(rule.rule.as_str()).or_default();
+            *sum = sum.saturating_add(rule.hits);
         }
     }
     diagnosis.checked(CHECK, format!("{} rules", hits.len()));

@@ -140,9 +140,10 @@ fn name(provider: &Provider, all: &[Provider], place: &str, diagnosis: &mut Diag
             "Rename it, here and in the CUSTOM policy:\nname: customs",
         ));
     }
-    let longer = all
-        .iter()
-        .find(|other| other.name != *name && other.name.starts_with(name.as_str()));
+    // Tracers and loggers have no part in what the gateway compares.
+    let authorizers = all.iter().filter(|other| other.kind != ProviderKind::Other);
+    let mut longer = authorizers.filter(|other| other.name != *name);
+    let longer = longer.find(|other| other.name.starts_with(name.as_str()));
     if let Some(longer) = longer.filter(|_| !name.is_empty()) {
         diagnosis.add(Finding::new(
             Code::ProviderNamePrefix,

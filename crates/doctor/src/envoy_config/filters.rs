@@ -30,6 +30,13 @@ pub(super) fn of_chain(raw: raw::Chain) -> Chain {
     chain
 }
 
+/// Returns whether a route configuration has a route that leads to a cluster.
+fn leads_on(routes: &Value) -> bool {
+    let hosts = list(routes, "virtual_hosts").iter();
+    let mut all = hosts.flat_map(|host| list(host, "routes"));
+    all.any(|route| route.get("route").is_some())
+}
+
 /// Returns the type and the value of a filter's configuration, out of the wrapper of a type that its
 /// sender did not know.
 fn typed(config: &Value) -> (&str, &Value) {
@@ -43,6 +50,8 @@ fn add(chain: &mut Chain, name: &str, kind: &str, config: &Value) {
     let is = |what: &str| kind.ends_with(what) || (kind.is_empty() && name.contains(what));
     if is(".HttpConnectionManager") || name.ends_with("http_connection_manager") {
         chain.is_http = true;
+        let routes = config.get("route_config");
+        chain.is_local = routes.is_some_and(|routes| !leads_on(routes));
     } else if is(".TcpProxy") || name.ends_with("tcp_proxy") {
         let cluster = text(config, "cluster");
         chain.cluster = (!cluster.is_empty()).then(|| cluster.to_owned());

@@ -89,7 +89,9 @@ fn add_record(counts: &mut RecordCounts, record: &Record) {
         }
         "gap" => {
             if let Some(lost) = record.lost {
-                counts.dropped += lost.allows + lost.denials + lost.differing + lost.withheld;
+                for lost in [lost.allows, lost.denials, lost.differing, lost.withheld] {
+                    counts.dropped = counts.dropped.saturating_add(lost);
+                }
             }
         }
         _ => {}

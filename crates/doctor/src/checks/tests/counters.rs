@@ -189,3 +189,26 @@ fn what_customs_knows_of_failed_checks_is_told_with_them() {
         assert!(seen(metrics).contains(expected), "{}", seen(metrics));
     }
 }
+
+#[test]
+fn counters_of_any_size_are_compared() {
+    let largest = AuthorizationCounts {
+        ok: u64::MAX,
+        denied: u64::MAX,
+        error: u64::MAX,
+        disabled: u64::MAX,
+        failure_mode_allowed: u64::MAX,
+    };
+    for before in [None, Some(AuthorizationCounts::default())] {
+        let mut evidence = with((largest, before), ((u64::MAX, u64::MAX), Some((0, 0))));
+        evidence.proxies.push(evidence.proxies[0].clone());
+        evidence.replicas.push(evidence.replicas[0].clone());
+        evidence.records = Some(RecordCounts {
+            files: vec!["a".into()],
+            decisions: u64::MAX,
+            dropped: u64::MAX,
+            ..RecordCounts::default()
+        });
+        assert!(examine(&evidence).has(Code::NotAsked));
+    }
+}

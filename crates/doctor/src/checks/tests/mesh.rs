@@ -120,7 +120,7 @@ fn each_change_of_the_objects_is_one_fault() {
         (
             "extensionProviders:\n",
             "extensionProviders:\n- {name: customs-tracer, zipkin: {service: x}}\n",
-            Some(Code::ProviderNamePrefix),
+            None,
         ),
     ] {
         let expected: Vec<_> = expected.into_iter().collect();
@@ -230,6 +230,47 @@ fn each_change_of_an_envoy_without_a_control_plane_is_one_fault() {
     ] {
         let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(codes(&envoy(&[(from, to)])), expected, "{from} -> {to}");
+    }
+}
+
+#[test]
+fn a_listener_that_answers_by_itself_need_not_ask() {
+    for (action, expected) in [
+        ("\"direct_response\": {\"status\": 200}", vec![]),
+        ("\"redirect\": {}", vec![]),
+        (
+            "\"route\": {\"cluster\": \"x\"}",
+            vec![Code::ChainNotAsking],
+        ),
+    ] {
+        let listener = format!(
+            r#""static_listeners": [{{"listener": {{"name": "health", "filter_chains": [{{"filters": [{{"name": "hcm", "typed_config":
+                {{"@type": "a.HttpConnectionManager", "route_config": {{"virtual_hosts": [{{"routes": [{{{action}}}]}}]}}}}}}]}}]}}}}, "#
+        );
+        let evidence = envoy(&[("\"static_listeners\": [", &listener)]);
+        assert_eq!(codes(&evidence), expected, "{action}");
+    }
+}
+
+#[test]
+fn fail_open_is_right_for_a_trial() {
+    let open = MESH.replace("timeout: 0.5s", "timeout: 0.5s, failOpen: true");
+    for (modes, expected) in [
+        (vec!["report", "report"], vec![Code::NotEnforced]),
+        (vec!["enforce"], vec![Code::FailOpen]),
+        (
+            vec!["enforce", "report"],
+            vec![Code::ModesDiffer, Code::NotEnforced, Code::FailOpen],
+        ),
+        (vec![], vec![Code::FailOpen]),
+    ] {
+        let mut evidence = with_objects(&[&open]);
+        for (number, mode) in modes.iter().enumerate() {
+            let address = format!("a{number}:1");
+            let replica = replica(&address, |status| status.enforcement = (*mode).into());
+            evidence.replicas.push(replica);
+        }
+        assert_eq!(codes(&evidence), expected, "{modes:?}");
     }
 }
 
