@@ -303,6 +303,10 @@ def save(figure, path):
 
     whole = io.BytesIO()
     figure.savefig(whole, format="png", dpi=100)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.open(whole).convert("RGB").quantize(200, dither=Image.Dither.NONE).save(path, optimize=True)
-    print(f"{path}: {Path(path).stat().st_size // 1024} KiB")
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it and then renamed, so that a run that is interrupted leaves the picture that was there.
+    beside = target.with_name(f".{target.name}")
+    Image.open(whole).convert("RGB").quantize(200, dither=Image.Dither.NONE).save(beside, format="png", optimize=True)
+    beside.rename(target)
+    print(f"{target}: {target.stat().st_size // 1024} KiB")
