@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import ReleaseError, oldest_rust, run, say
-from tools import TOOLS, load_installer
+from tools import TOOLS, alone, load_installer
 
 # Debian's packages of the newest Rust that it keeps for browsers, with the source of the standard library.
 DEBIAN_PACKAGES = ["rustc-web", "cargo-web", "libstd-rust-web-dev", "rust-web-src"]
@@ -54,7 +54,9 @@ def debian(target):
         raise ReleaseError("there is no apt-get, so Debian's Rust cannot be had either")
     home = TOOLS / "debian-rust"
     if not (home / "usr/bin/rustc").exists():
-        unpack(home)
+        with alone("debian-rust"):
+            if not (home / "usr/bin/rustc").exists():  # another run was faster
+                unpack(home)
     libraries = sorted({str(path.parent) for path in home.glob("usr/lib/**/*.so*")})
     environment = {
         "PATH": f"{home}/usr/bin:{os.environ['PATH']}",

