@@ -51,9 +51,9 @@ fn hits_are_counted_through_a_reload_and_shown_with_the_rules_that_have_none() {
             "customs_rule_hits_total{rule=\"ep:demo-frontend/a#no-host\"} 2",
             "customs_rule_hits_total{rule=\"ep:demo-frontend/b#no-host\"} 0",
             "customs_rules_unused 1",
-            "customs_namespace_decisions_total{namespace=\"demo-frontend\",effect=\"deny\"} 2",
-            "customs_namespace_decisions_total{namespace=\"demo-frontend\",effect=\"allow\"} 1",
-            "customs_namespace_decisions_total{namespace=\"_none\",effect=\"deny\"} 0",
+            "customs_namespace_decisions_total{caller_namespace=\"demo-frontend\",effect=\"deny\"} 2",
+            "customs_namespace_decisions_total{caller_namespace=\"demo-frontend\",effect=\"allow\"} 1",
+            "customs_namespace_decisions_total{caller_namespace=\"_none\",effect=\"deny\"} 0",
         ],
     );
     // The text of the rule moves, and another one comes.

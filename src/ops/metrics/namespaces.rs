@@ -20,6 +20,10 @@ use customs_engine::effect::Effect;
 /// The most namespaces that have a series.
 pub(super) const MAX_NAMESPACES: usize = 100;
 
+/// The name of the label. It is not `namespace`, which is that of the pod where Prometheus scrapes in
+/// Kubernetes: the caller's would be renamed.
+const LABEL: &str = "caller_namespace";
+
 /// The label of callers without a namespace.
 const NONE: &str = "_none";
 
@@ -85,7 +89,7 @@ impl NamespaceDecisions {
         for (namespace, counters) in own.chain(common) {
             for effect in Effect::ALL {
                 let labels = vec![
-                    ("namespace", namespace.to_owned()),
+                    (LABEL, namespace.to_owned()),
                     ("effect", effect.as_str().to_owned()),
                 ];
                 let count = counters.of(effect).get();

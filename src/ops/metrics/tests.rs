@@ -400,10 +400,10 @@ fn decisions_are_counted_by_the_namespace_of_a_valid_caller() {
     assert_has(
         &metrics,
         &[
-            r#"customs_namespace_decisions_total{namespace="shop",effect="deny"} 1"#,
-            r#"customs_namespace_decisions_total{namespace="shop",effect="allow"} 0"#,
-            r#"customs_namespace_decisions_total{namespace="_none",effect="deny"} 2"#,
-            r#"customs_namespace_decisions_total{namespace="_other",effect="deny"} 1"#,
+            r#"customs_namespace_decisions_total{caller_namespace="shop",effect="deny"} 1"#,
+            r#"customs_namespace_decisions_total{caller_namespace="shop",effect="allow"} 0"#,
+            r#"customs_namespace_decisions_total{caller_namespace="_none",effect="deny"} 2"#,
+            r#"customs_namespace_decisions_total{caller_namespace="_other",effect="deny"} 1"#,
             r#"customs_rule_hits_total{rule="_other"} 0"#,
             "customs_rules_unused 0",
         ],
