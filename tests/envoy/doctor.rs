@@ -42,7 +42,7 @@ fn codes(document: &Value) -> Vec<String> {
 #[test]
 fn the_demo_s_gateway_is_healthy_until_customs_is_gone() -> Result<()> {
     let mut rig = rig_with(&[SEED])?;
-    // customs starts anew, so that it has seen no caller of an earlier test, and the counters of the
+    // customs is restarted, so that it has seen no caller of an earlier test, and the counters of the
     // gateway are older than its own.
     rig.customs.kill();
     rig.customs.start()?;

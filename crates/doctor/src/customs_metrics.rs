@@ -44,7 +44,7 @@ impl CustomsMetrics {
         }
     }
 
-    /// Returns what was counted after `before`; `None` if the counters began anew in between.
+    /// Returns what was counted after `before`; `None` if the counters were reset in between.
     /// A metric that is no counter has no meaning in the result.
     pub fn since(&self, before: &CustomsMetrics) -> Option<CustomsMetrics> {
         if self.decisions() < before.decisions() {

@@ -1,8 +1,7 @@
 //! What the checks have found, what they have checked, and what they could not check.
 //!
 //! It judges nothing. The rules: a fault that is seen in two places is one finding with both; what
-//! a fault explains is told with it and not beside it; and a check that lacks its evidence says what
-//! to give.
+//! a fault explains belongs to its finding; and a check that lacks its evidence says what to give.
 
 use serde::Serialize;
 

@@ -26,7 +26,7 @@ impl AuthorizationCounts {
         self.ok.saturating_add(self.denied)
     }
 
-    /// Returns what was counted after `before`; `None` if the counters began anew in between.
+    /// Returns what was counted after `before`; `None` if the counters were reset in between.
     pub fn since(&self, before: &AuthorizationCounts) -> Option<AuthorizationCounts> {
         Some(AuthorizationCounts {
             ok: self.ok.checked_sub(before.ok)?,

@@ -29,7 +29,7 @@ pub(crate) struct Sample {
 /// Names and values.
 pub(crate) type Labels = Vec<(String, String)>;
 
-/// One observation that stands for others.
+/// One observation, as an example of others.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Exemplar {
     pub(crate) labels: Labels,

@@ -150,8 +150,8 @@ fn plaintext(place: String, seen: &str) -> Finding {
         Code::NoPrincipalPlaintext,
         "callers of http",
         format!("{place} does not terminate mutual TLS; {seen}"),
-        "Whoever reaches this listener is unknown, so rules about namespaces and service accounts \
-         cannot hold: no grant does, and every denial does.",
+        "The callers of this listener are unknown. Rules about namespaces and service accounts cannot \
+         tell them apart, so no grant applies, and every denial does.",
         "Set ISTIO_MUTUAL in the Gateway's server and in the DestinationRule for the \
          gateway:\ncustoms mesh istio --host HOST",
     )
@@ -178,8 +178,8 @@ fn waypoint(subject: String, callers: &Callers) -> Finding {
              callers with an invalid one",
             callers.unknown, callers.not_accepted
         ),
-        "A waypoint does not tell authorizers who calls, unless it is told to write it into a \
-         header and customs is told to read that one.",
+        "A waypoint does not name the caller to authorizers. It can write the caller into a header, \
+         which customs reads only if its settings say so.",
         "Do both, with an Istio that knows the annotation:\nkubectl annotate gateway NAME \
          ambient.istio.io/xfcc-include-client-identity=true\ncustoms serve --identity-source=xfcc",
     )
