@@ -93,8 +93,12 @@ def commit():
 
 
 def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The sum of a file, as SHA256SUMS writes it. That it cannot be read is a ReleaseError."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as trouble:
+        raise ReleaseError(f"{path} cannot be read ({trouble.strerror}): make it with the steps before, or name its folder") from trouble
 
 
 def size(count):
