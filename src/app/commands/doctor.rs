@@ -13,7 +13,7 @@ mod report;
 
 use std::process::ExitCode;
 
-use super::{BAD_SETTING, FAILED, print, print_error, print_json, refuse_settings, verdict};
+use super::{BAD_SETTING, block_on, print, print_error, print_json, refuse_settings, verdict};
 use crate::app::cli::{DoctorArgs, DoctorFormat};
 use crate::app::policy_paths::directories;
 use customs_doctor::checks;
@@ -25,19 +25,10 @@ pub(super) fn run(args: DoctorArgs) -> ExitCode {
         Ok(policies) => policies,
         Err(code) => return code,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(why) => {
-            print_error(&format!("cannot start the runtime: {why}"));
-            return ExitCode::from(FAILED);
-        }
-    };
-    let evidence = match runtime.block_on(collect::collect(&args, policies)) {
-        Ok(evidence) => evidence,
-        Err(why) => {
+    let evidence = match block_on(collect::collect(&args, policies)) {
+        Err(code) => return code,
+        Ok(Ok(evidence)) => evidence,
+        Ok(Err(why)) => {
             print_error(&why.to_string());
             return ExitCode::from(BAD_SETTING);
         }

@@ -76,6 +76,23 @@ fn with_resolved(
     }
 }
 
+/// Runs the async part of a tool on this thread.
+///
+/// # Errors
+/// The exit code, if the runtime cannot be started; why is printed.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => Ok(runtime.block_on(work)),
+        Err(why) => {
+            print_error(&format!("cannot start the runtime: {why}"));
+            Err(ExitCode::from(FAILED))
+        }
+    }
+}
+
 /// Returns the exit code of a tool that has a result.
 fn verdict(clean: bool) -> ExitCode {
     if clean {

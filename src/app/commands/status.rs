@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{BAD_SETTING, FAILED, print, print_error, print_json, verdict};
+use super::{BAD_SETTING, block_on, print, print_error, print_json, verdict};
 use crate::app::cli::{StatusArgs, StatusFormat};
 use crate::app::replicas;
 use customs_doctor::customs_status::CustomsStatus;
@@ -23,16 +23,6 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Asks the replicas and prints what they answer.
 pub(super) fn run(args: StatusArgs) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(why) => {
-            print_error(&format!("cannot start the runtime: {why}"));
-            return ExitCode::from(FAILED);
-        }
-    };
     let StatusArgs {
         admin,
         wait,
@@ -40,7 +30,7 @@ pub(super) fn run(args: StatusArgs) -> ExitCode {
         format,
         tls,
     } = args;
-    let asked = runtime.block_on(async {
+    let asked = block_on(async {
         let addresses = replicas::open(&admin, &tls).await?;
         Ok::<_, crate::app::server_connection::ServerAddressError>(match &wait {
             Some(revision) => until(addresses, revision, timeout).await,
@@ -48,8 +38,9 @@ pub(super) fn run(args: StatusArgs) -> ExitCode {
         })
     });
     let states = match asked {
-        Ok(states) => states,
-        Err(why) => {
+        Err(code) => return code,
+        Ok(Ok(states)) => states,
+        Ok(Err(why)) => {
             print_error(&why.to_string());
             return ExitCode::from(BAD_SETTING);
         }
