@@ -1,23 +1,19 @@
-//! Queries a running server at its admin address: one HTTP request, and its answer or an error that
-//! says what to do.
+//! Asks a running server at its admin address for an explanation: its answer, or an error that says
+//! what to do.
 //!
-//! It decides nothing and retries nothing; its wait and the size of the answer are bounded.
+//! It decides nothing. [`fetch`] sends the request and bounds the answer.
 
 use std::io;
-use std::time::Duration;
+use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, header};
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::explain::answer::Explanation;
-use super::fetch::exchange;
-use super::server_connection::{ConnectError, ServerAddress};
+use super::fetch::{self, FetchError, Fetched};
+use super::server_connection::ServerAddress;
 
-/// How long the server may take to answer: an explanation evaluates every rule.
-const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// The size of the largest answer that is accepted, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -28,18 +24,12 @@ pub(super) enum AskError {
     /// The async runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
-    /// There is no connection, or TLS ends it.
+    /// There is no connection, or no answer in time.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Fetch(FetchError),
     /// The address does not form a valid request.
-    #[error("--admin: `{address}`: {why}")]
-    Request {
-        /// The server.
-        address: String,
-        /// Why it is invalid.
-        #[source]
-        why: hyper::http::Error,
-    },
+    #[error("--admin: {0}")]
+    Request(#[source] FetchError),
     /// The connection ends before the answer is complete.
     #[error("{address} did not answer: {why}; is it the --admin address of a customs?{hint}")]
     Exchange {
@@ -49,11 +39,8 @@ pub(super) enum AskError {
         hint: String,
         /// The error of the connection.
         #[source]
-        why: Box<dyn std::error::Error + Send + Sync>,
+        why: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The server accepts the connection and does not answer.
-    #[error("{0} did not answer within {seconds} s", seconds = ANSWER_WAIT.as_secs())]
-    AnswerTimeout(String),
     /// The answer is not an explanation.
     #[error(
         "{address} sends something other than an explanation ({why}); is it a customs of this version?"
@@ -82,6 +69,18 @@ pub(super) enum AskError {
     },
 }
 
+impl From<FetchError> for AskError {
+    fn from(error: FetchError) -> AskError {
+        match error {
+            FetchError::Request { .. } => AskError::Request(error),
+            FetchError::Exchange { address, hint, why } => {
+                AskError::Exchange { address, hint, why }
+            }
+            other => AskError::Fetch(other),
+        }
+    }
+}
+
 /// Sends a question and returns the answer.
 ///
 /// # Errors
@@ -92,7 +91,10 @@ pub(super) fn ask(server: &ServerAddress, question: &Value) -> Result<Explanatio
         .enable_all()
         .build();
     let runtime = runtime.map_err(AskError::Runtime)?;
-    let (status, body) = runtime.block_on(post(server, question.to_string()))?;
+    let request = Request::post("/explain").header(header::CONTENT_TYPE, "application/json");
+    let question = Bytes::from(question.to_string());
+    let Fetched { status, body, .. } =
+        runtime.block_on(fetch::send(server, request, question, MAX_ANSWER))?;
     match status {
         StatusCode::OK => serde_json::from_slice(&body).map_err(|why| AskError::Answer {
             address: address.to_string(),
@@ -110,32 +112,4 @@ pub(super) fn ask(server: &ServerAddress, question: &Value) -> Result<Explanatio
             })
         }
     }
-}
-
-async fn post(server: &ServerAddress, question: String) -> Result<(StatusCode, Bytes), AskError> {
-    let named = || server.server().to_string();
-    let request = Request::post("/explain")
-        .header(header::HOST, server.authority())
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(question)))
-        .map_err(|why| AskError::Request {
-            address: named(),
-            why,
-        })?;
-    let stream = server.connect().await?;
-    let answered = timeout(ANSWER_WAIT, exchange(stream, request, MAX_ANSWER)).await;
-    let answered = answered.map_err(|_| AskError::AnswerTimeout(named()))?;
-    answered
-        .map(|(head, body)| (head.status, body))
-        .map_err(|why| match server.tls_failure() {
-            Some(failure) => failure.into(),
-            None => AskError::Exchange {
-                address: named(),
-                hint: match server.may_lack_tls() {
-                    true => format!(" Or {}", server.server().try_tls()),
-                    false => String::new(),
-                },
-                why,
-            },
-        })
 }

@@ -1,4 +1,5 @@
-//! Fetches one document over HTTP from the admin address of a customs or of an Envoy.
+//! Sends one HTTP request to the admin address of a customs or of an Envoy, and reads the answer
+//! whole.
 //!
 //! It knows no document and retries nothing; its wait and the size of the answer are bounded. The
 //! time of the server comes with the answer, so that clocks can be compared.
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Bytes};
+use hyper::body::Bytes;
 use hyper::client::conn::http1;
+use hyper::http::{request, response};
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -16,7 +18,7 @@ use tokio::time::timeout;
 
 use super::server_connection::{ByteStream, ConnectError, ServerAddress};
 
-/// How long a server may take to answer.
+/// How long a server may take to answer: an explanation evaluates every rule.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// An answer, whole.
@@ -33,7 +35,7 @@ pub(super) struct Fetched {
 }
 
 /// The error of an exchange.
-pub(super) type ExchangeError = Box<dyn std::error::Error + Send + Sync>;
+type ExchangeError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a document cannot be fetched, and what to do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -77,11 +79,24 @@ pub(super) async fn get(
     path: &str,
     max: usize,
 ) -> Result<Fetched, FetchError> {
+    let request = Request::get(path).header(header::CONNECTION, "close");
+    send(server, request, Bytes::new(), max).await
+}
+
+/// Sends a request with this body; the answer may have at most `max` bytes.
+///
+/// # Errors
+/// Those of [`get`].
+pub(super) async fn send(
+    server: &ServerAddress,
+    request: request::Builder,
+    body: Bytes,
+    max: usize,
+) -> Result<Fetched, FetchError> {
     let named = || server.server().to_string();
-    let request = Request::get(path)
+    let request = request
         .header(header::HOST, server.authority())
-        .header(header::CONNECTION, "close")
-        .body(Full::new(Bytes::new()))
+        .body(Full::new(body))
         .map_err(|why| FetchError::Request {
             address: named(),
             why: Arc::new(why),
@@ -111,16 +126,11 @@ pub(super) async fn get(
 }
 
 /// Sends one request and reads its answer whole.
-pub(super) async fn exchange<B>(
+async fn exchange(
     stream: Box<dyn ByteStream>,
-    request: Request<B>,
+    request: Request<Full<Bytes>>,
     max: usize,
-) -> Result<(hyper::http::response::Parts, Bytes), ExchangeError>
-where
-    B: Body + 'static,
-    B::Data: Send,
-    B::Error: Into<ExchangeError>,
-{
+) -> Result<(response::Parts, Bytes), ExchangeError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let answered = async move {
         let (head, body) = sender.send_request(request).await?.into_parts();
