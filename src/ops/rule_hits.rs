@@ -201,8 +201,7 @@ impl RuleHits {
 
     /// Returns how many rules in force no check has hit. Isolations are not rules.
     pub fn unused(&self) -> usize {
-        let table = self.table.load();
-        table.rules.iter().filter(|rule| rule.is_unused()).count()
+        self.table.load().unused()
     }
 
     /// Returns what operators see.
@@ -218,7 +217,7 @@ impl RuleHits {
         RuleHitsReport {
             revision: table.revision.clone(),
             total: table.rules.len(),
-            unused: table.rules.iter().filter(|rule| rule.is_unused()).count(),
+            unused: table.unused(),
             truncated: wanted.next().is_some(),
             rules,
         }
@@ -226,6 +225,11 @@ impl RuleHits {
 }
 
 impl HitTable {
+    /// Returns how many rules no check has hit.
+    fn unused(&self) -> usize {
+        self.rules.iter().filter(|rule| rule.is_unused()).count()
+    }
+
     /// Returns a rule by its address; by its id if it is a rule of the set before, or of a set whose
     /// text was read again.
     fn find(&self, info: &Arc<RuleInfo>) -> Option<&CountedRule> {
