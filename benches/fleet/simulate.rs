@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use customs_test_support::bench_report::document::take_in;
 use customs_test_support::fleet::report;
 
 /// Checks of each run: a thousandth of them is enough for the last percentile.
@@ -22,7 +23,7 @@ fn main() -> Result<()> {
     let made = report::make(CHECKS);
     let document = root.join(DOCUMENT);
     let text = fs::read_to_string(&document).context(DOCUMENT)?;
-    let text = report::take_in(&text, &made.tables)
+    let text = take_in(&text, report::FLEET, &made.tables)
         .with_context(|| format!("{DOCUMENT} has no marks for the tables"))?;
     fs::write(&document, text).context(DOCUMENT)?;
     for (name, picture) in [

@@ -51,8 +51,8 @@ pub(crate) fn publish(machine: &Machine, found: &[Findings]) -> Result<()> {
     )?;
     let text = document::render(&machine.sentence(), found, "benchmarks/");
     let old = fs::read_to_string(&page)?;
-    let new =
-        document::take_in(&old, &text).context("docs/BENCHMARKS.md has no marks of serving")?;
+    let new = document::take_in(&old, document::SERVING, &text)
+        .context("docs/BENCHMARKS.md has no marks of serving")?;
     Ok(fs::write(&page, new)?)
 }
 

@@ -7,9 +7,8 @@
 use super::findings::{Findings, Line};
 use super::statistics::{ENOUGH_ROUNDS, Estimate};
 
-/// The mark before the part of a document that is replaced.
-pub const BEGIN: &str = "<!-- serving: begin -->";
-pub const END: &str = "<!-- serving: end -->";
+/// The name in the marks around the figures of the serving benchmark.
+pub const SERVING: &str = "serving";
 
 /// Renders all findings. `machine` says where they were measured; pictures are linked from
 /// `folder`.
@@ -150,12 +149,14 @@ pub fn count(value: f64) -> String {
     }
 }
 
-/// Returns a document with the text between its marks replaced; `None` if it has no such marks.
-pub fn take_in(document: &str, text: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
+/// Returns a document with the text between the marks of this name replaced, such as
+/// `<!-- serving: begin -->`; `None` if it has no such marks.
+pub fn take_in(document: &str, name: &str, text: &str) -> Option<String> {
+    let [begin, end] = ["begin", "end"].map(|place| format!("<!-- {name}: {place} -->"));
+    let (before, rest) = document.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
     Some(format!(
-        "{before}{BEGIN}\n\n{}\n\n{END}{after}",
+        "{before}{begin}\n\n{}\n\n{end}{after}",
         text.trim()
     ))
 }

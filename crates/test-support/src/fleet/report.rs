@@ -6,10 +6,10 @@ use super::distribution::{Way, arrivals, share_at};
 use super::queues::{Fault, Fleet, LoadBalancing, Waits, simulate};
 use crate::bench_report::picture::Scale;
 use crate::bench_report::picture::curves::{self, Axes, Curve};
+use crate::bench_report::statistics::Estimate;
 
-/// The mark before the part of a document that is replaced.
-pub const BEGIN: &str = "<!-- fleet: begin -->";
-pub const END: &str = "<!-- fleet: end -->";
+/// The name in the marks around the tables.
+pub const FLEET: &str = "fleet";
 
 /// Every run begins with this seed.
 const SEED: u64 = 20_261_129;
@@ -125,11 +125,10 @@ fn changes(way: Way) -> Vec<Vec<f64>> {
     seeds.map(|seed| arrivals(way, REPLICAS, seed)).collect()
 }
 
-/// Returns the middle value of a list that has one.
+/// Returns the median of some values.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    let values: Vec<f64> = values.collect();
+    Estimate::of(&values).map_or(0.0, |estimate| estimate.median)
 }
 
 fn ways_table(ways: &[(Way, Vec<Vec<f64>>)]) -> String {
@@ -194,16 +193,6 @@ fn ways_picture(ways: &[(Way, Vec<Vec<f64>>)]) -> String {
         axes,
         &drawn.collect::<Vec<_>>(),
     )
-}
-
-/// Returns a document with the tables between its marks replaced; `None` if it has no such marks.
-pub fn take_in(document: &str, tables: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!(
-        "{before}{BEGIN}\n\n{}\n\n{END}{after}",
-        tables.trim()
-    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Findings, lines, and the documents that contain them.
 
-use super::{BEGIN, END, lines, number, render, take_in};
+use super::{SERVING, lines, number, render, take_in};
 use crate::bench_report::findings::{Findings, Line, Picture};
+
+const BEGIN: &str = "<!-- serving: begin -->";
+const END: &str = "<!-- serving: end -->";
 
 fn found() -> Findings {
     let mut findings = Findings::new("cpu", "us a check", "Checks were counted.");
@@ -94,17 +97,21 @@ fn numbers_have_as_many_digits_as_can_be_read() {
 #[test]
 fn the_text_between_the_marks_is_replaced() {
     let document = format!("# Title\n\n{BEGIN}\nold\n{END}\n\n## Next\n");
-    let once = take_in(&document, "new\n").unwrap();
+    let once = take_in(&document, SERVING, "new\n").unwrap();
     assert_eq!(
         once,
         format!("# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\n## Next\n")
     );
-    assert_eq!(take_in(&once, "new").unwrap(), once, "twice is as once");
-    assert_eq!(take_in("# Title\n", "new"), None);
+    assert_eq!(
+        take_in(&once, SERVING, "new").unwrap(),
+        once,
+        "twice is as once"
+    );
+    assert_eq!(take_in("# Title\n", SERVING, "new"), None);
 }
 
 #[test]
 fn the_published_document_has_the_marks() {
     let document = include_str!("../../../../../docs/BENCHMARKS.md");
-    assert!(take_in(document, "new").is_some());
+    assert!(take_in(document, SERVING, "new").is_some());
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{LOADS, SCENARIOS, Way, cell, changes, make, run, take_in, ways_table};
+use super::{FLEET, LOADS, SCENARIOS, Way, cell, changes, make, run, ways_table};
+use crate::bench_report::document::take_in;
 
 /// Few enough for a debug build.
 const CHECKS: usize = 20_000;
@@ -68,10 +69,10 @@ fn refused_checks_are_named_beside_the_wait() {
 #[test]
 fn only_the_part_between_the_marks_is_replaced() {
     let document = "before\n<!-- fleet: begin -->\nold\n<!-- fleet: end -->\nafter\n";
-    let written = take_in(document, "new\n").unwrap();
+    let written = take_in(document, FLEET, "new\n").unwrap();
     assert_eq!(
         written,
         "before\n<!-- fleet: begin -->\n\nnew\n\n<!-- fleet: end -->\nafter\n"
     );
-    assert_eq!(take_in("no marks", "new"), None);
+    assert_eq!(take_in("no marks", FLEET, "new"), None);
 }
