@@ -12,11 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use customs_tls::client::{ClientConfig, ClientFiles, ClientTls, IdentityFiles, Refresh};
-use customs_tls::client_stream::{ClientStream, LastFailure, ServerName};
+use customs_tls::client_stream::{ClientStream, HTTP2, LastFailure, ServerName};
 use customs_tls::pem::CredentialsError;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::codegen::Service;
@@ -26,9 +25,6 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use crate::environment::{CollectorConfig, Signal};
-
-/// The protocol of gRPC, as ALPN names it.
-const HTTP2: &[u8] = b"h2";
 
 /// The port of a URL with `https` and without a port.
 const HTTPS_PORT: u16 = 443;
@@ -287,26 +283,14 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<ClientStream>>>
 impl TlsConnector {
     fn connect(mut self, uri: Uri) -> Connecting {
         Box::pin(async move {
-            let connecting = std::future::poll_fn(|context| self.tcp.poll_ready(context));
-            connecting.await.map_err(io::Error::other)?;
-            let connected = self.tcp.call(uri).await.map_err(io::Error::other)?;
-            let tcp: TcpStream = connected.into_inner();
-            let config = self.config();
-            let handshake = ClientStream::connect(config, self.name, tcp, self.failure);
-            let failed = |why: io::Error| {
-                io::Error::new(
-                    why.kind(),
-                    format!("the TLS handshake with the collector failed: {why}"),
-                )
-            };
-            let stream = handshake.await.map_err(failed)?;
-            match stream.protocol() {
-                Some(HTTP2) => Ok(TokioIo::new(stream)),
-                _ => Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "the collector does not offer HTTP/2 (ALPN `h2`); name its OTLP/gRPC endpoint",
-                )),
-            }
+            let ready = std::future::poll_fn(|context| self.tcp.poll_ready(context));
+            ready.await.map_err(io::Error::other)?;
+            let connecting = self.tcp.call(uri);
+            let tcp = async { Ok(connecting.await.map_err(io::Error::other)?.into_inner()) };
+            let (name, failure) = (self.name.clone(), self.failure.clone());
+            let connected =
+                ClientStream::connect_to_collector(tcp, || self.config(), name, failure);
+            Ok(TokioIo::new(connected.await?))
         })
     }
 

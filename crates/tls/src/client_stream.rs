@@ -4,6 +4,7 @@
 //! server of TLS 1.3 refuses a client's certificate after the handshake, and by then the protocol
 //! within only sees that the connection is closed.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,9 @@ use tokio_rustls::client::TlsStream;
 pub use rustls::pki_types::ServerName;
 
 use crate::client_failure::TlsClientError;
+
+/// The protocol of gRPC, as ALPN names it.
+pub const HTTP2: &[u8] = b"h2";
 
 /// Why the last connection ended. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +95,36 @@ impl ClientStream {
         Ok(ClientStream { stream, failure })
     }
 
+    /// Runs the handshake with a collector of OTLP/gRPC over the connection that `connecting` makes,
+    /// with the configuration of that time. The rest is as for [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// Why there is no connection, why the handshake failed, or that the collector does not offer
+    /// HTTP/2.
+    pub async fn connect_to_collector(
+        connecting: impl Future<Output = io::Result<TcpStream>>,
+        config: impl FnOnce() -> Arc<ClientConfig>,
+        name: ServerName<'static>,
+        failure: LastFailure,
+    ) -> io::Result<ClientStream> {
+        // Whatever the connection before ended with does not concern this one.
+        failure.clear();
+        let tcp = connecting.await?;
+        let failed = |why: io::Error| {
+            let text = format!("the TLS handshake with the collector failed: {why}");
+            io::Error::new(why.kind(), text)
+        };
+        let connected = ClientStream::connect(config(), name, tcp, failure).await;
+        let stream = connected.map_err(failed)?;
+        if stream.protocol() != Some(HTTP2) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the collector does not offer HTTP/2 (ALPN `h2`); name its OTLP/gRPC endpoint",
+            ));
+        }
+        Ok(stream)
+    }
+
     /// Returns the protocol within TLS that the server chose (ALPN).
     pub fn protocol(&self) -> Option<&[u8]> {
         self.stream.get_ref().1.alpn_protocol()
@@ -152,5 +186,33 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn a_collector_that_is_gone_is_not_reported_with_an_older_failure() {
+        let failure = LastFailure::default();
+        failure.note(&io::Error::other("older"), HTTP2);
+        assert_eq!(failure.text().as_deref(), Some("older"));
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let connecting = ClientStream::connect_to_collector(
+            std::future::ready(Err(refused)),
+            || panic!("there is nothing to prove"),
+            ServerName::try_from("collector.example").unwrap(),
+            failure.clone(),
+        );
+        let connecting = std::pin::pin!(connecting);
+        let connected = connecting.poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Err(why)) = connected else {
+            panic!("nothing is waited for")
+        };
+        assert_eq!(why.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(failure.text(), None);
     }
 }

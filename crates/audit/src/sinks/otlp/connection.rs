@@ -19,7 +19,7 @@ use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
 use super::DEADLINE;
-use super::credentials::{HTTP2, SharedTls};
+use super::credentials::SharedTls;
 
 /// The port of a URL with `https` and without a port.
 const HTTPS_PORT: u16 = 443;
@@ -163,24 +163,10 @@ impl Service<Uri> for Connector {
         let (tls, name) = (self.tls.clone(), self.name.clone());
         let failure = self.failure.clone();
         Box::pin(async move {
-            // Whatever the connection before ended with does not concern this one.
-            failure.clear();
-            let tcp = connecting.await.map_err(io::Error::other)?.into_inner();
-            let failed = |why: io::Error| {
-                io::Error::new(
-                    why.kind(),
-                    format!("the TLS handshake with the collector failed: {why}"),
-                )
-            };
-            let connected = ClientStream::connect(tls.for_connection(), name, tcp, failure).await;
-            let stream = connected.map_err(failed)?;
-            if stream.protocol() != Some(HTTP2) {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "the collector does not offer HTTP/2 (ALPN `h2`); name its OTLP/gRPC endpoint",
-                ));
-            }
-            Ok(TokioIo::new(stream))
+            let tcp = async { Ok(connecting.await.map_err(io::Error::other)?.into_inner()) };
+            let config = || tls.for_connection();
+            let connected = ClientStream::connect_to_collector(tcp, config, name, failure);
+            Ok(TokioIo::new(connected.await?))
         })
     }
 }

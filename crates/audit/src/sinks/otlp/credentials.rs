@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use customs_tls::certificate::{CertificateExpiry, CertificateSummary};
 use customs_tls::client::{ClientTls, Refresh};
+use customs_tls::client_stream::HTTP2;
 use customs_tls::files::{self, ReadFileError};
 use customs_tls::pem;
 use jiff::Timestamp;
@@ -18,9 +19,6 @@ use tokio_rustls::rustls::ClientConfig;
 use tonic::metadata::MetadataMap;
 
 use crate::config::otlp::{HeaderError, Headers, OtlpOptions, is_https};
-
-/// The protocol of gRPC, as ALPN names it.
-pub(super) const HTTP2: &[u8] = b"h2";
 
 /// How long files are believed without another look.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
