@@ -4,8 +4,9 @@
 # In CI a lock file that does not fit is an error; at home it is brought up to date.
 LOCKED := $(if $(CI),--locked)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
+WEEK ?= $(BUILT)/week
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench tools format lint crates-alone manifests mesh monitoring dashboard docs msrv deny release-lint release-dry-run
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench week tools format lint crates-alone manifests mesh monitoring dashboard docs msrv deny release-lint release-dry-run
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -16,6 +17,7 @@ help:
 	@echo "make soak-picture  draw the last ten minutes of the newest mixed load into docs/"
 	@echo "make simulate-fleet  draw docs/SCALE.md again: waits and policy changes in a large fleet (seeded)"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
+	@echo "make week          the tools for the audit log on the log of a week (WEEK=target/week CROSSINGS=100000 ONLY=stats)"
 	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about half an hour)"
 	@echo "make monitoring    the alerts, their tests, runbooks and dashboard, with the real promtool"
 	@echo "make dashboard     ask a real Prometheus every query of the dashboard and the alerts (PICTURE=1 draws it into docs/)"
@@ -81,6 +83,12 @@ monitoring:
 dashboard:
 	cargo build $(LOCKED) --release --bin customs
 	@tests/monitoring/run $(BUILT)/release/customs $(if $(PICTURE),--seconds 540 --picture docs/monitoring/dashboard.png)
+
+# The audit log of a week, made once, and then read by every tool: WEEK is its directory, CROSSINGS its size. Ten million
+# crossings take 1.5 GB compressed, and some minutes to make. `ONLY="stats verify"` chooses commands.
+week:
+	@test -e $(WEEK)/week.json || cargo bench $(LOCKED) --bench week -- make $(WEEK) --crossings $(or $(CROSSINGS),10000000) --gzip
+	cargo bench $(LOCKED) --bench week -- measure $(WEEK) $(ONLY)
 
 # Prints one line for each tool, so that the output of a test run names what it ran against.
 tools:

@@ -69,6 +69,8 @@ pub mod tls_files;
 pub mod tls_rotation;
 #[cfg(feature = "rig")]
 pub mod tools;
+#[cfg(feature = "week")]
+pub mod week;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
