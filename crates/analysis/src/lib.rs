@@ -18,6 +18,7 @@
 pub mod diff;
 pub mod explain;
 pub mod findings;
+pub mod regions;
 mod rule_changes;
 mod sample_callers;
 mod sample_destinations;

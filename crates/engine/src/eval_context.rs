@@ -41,6 +41,14 @@ impl<'q> EvalContext<'q> {
         }
     }
 
+    /// Creates a context in which the path has these readings.
+    pub fn with_readings(request: &'q Request<'q>, readings: Readings<'q>) -> Self {
+        EvalContext {
+            readings: OnceCell::from(readings),
+            ..EvalContext::new(request)
+        }
+    }
+
     /// Creates a context for a set of rules, with the tables that compare a header with all of
     /// their patterns at once. They do so for conditions whose numbers are given; any other
     /// condition compares the header itself.

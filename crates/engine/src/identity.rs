@@ -224,7 +224,7 @@ pub enum Caller<'a> {
 
 impl<'a> Caller<'a> {
     /// Returns the identity, if it is valid.
-    pub(crate) fn workload(&self) -> Option<SpiffeId<'a>> {
+    pub fn workload(&self) -> Option<SpiffeId<'a>> {
         match self {
             Caller::Own(id) | Caller::Foreign(id) => Some(*id),
             Caller::Unknown(_) => None,

@@ -84,27 +84,36 @@ impl Operation {
 
     /// Returns how narrowly it matches the request, or `None` if it does not.
     pub fn matches(&self, context: &EvalContext<'_>, effect: Effect) -> Option<Specificity> {
-        let specificity = self.match_host(context.request, effect)?;
-        let ports =
-            self.ports
-                .holds_if_known(context.request.listener_port, effect, |want, port, _| {
-                    *want == port
-                });
-        let method = context
-            .request
+        let request = context.request;
+        let specificity = self.match_host(request, effect)?;
+        let holds = self.match_listener(request, effect)
+            && self.match_method(request, effect)
+            && self.match_path(context, effect);
+        holds.then_some(specificity)
+    }
+
+    /// Returns whether the gateway's listener port matches.
+    pub fn match_listener(&self, request: &Request<'_>, effect: Effect) -> bool {
+        let port = request.listener_port;
+        self.ports
+            .holds_if_known(port, effect, |want, port, _| *want == port)
+    }
+
+    /// Returns whether the method matches.
+    pub fn match_method(&self, request: &Request<'_>, effect: Effect) -> bool {
+        let method = request
             .http
             .map(|http| http.method)
             .filter(|method| !method.is_empty());
-        let methods = self
-            .methods
+        self.methods
             .holds_if_known(method, effect, |want, method, matching| match matching {
                 Match::Broad => want.matches_ignore_case(method),
                 Match::Strict => want.matches(method),
-            });
-        (ports && methods && self.match_path(context, effect)).then_some(specificity)
+            })
     }
 
-    fn match_host(&self, request: &Request<'_>, effect: Effect) -> Option<Specificity> {
+    /// Returns how narrowly the host and its port match, or `None` if they do not.
+    pub fn match_host(&self, request: &Request<'_>, effect: Effect) -> Option<Specificity> {
         let destination = &request.destination;
         let hit = |p: &HostPattern, host, matching| {
             p.matches(host, destination.port, destination.raw_authority, matching)
@@ -140,7 +149,8 @@ impl Operation {
         }
     }
 
-    fn match_path(&self, context: &EvalContext<'_>, effect: Effect) -> bool {
+    /// Returns whether the path matches.
+    pub fn match_path(&self, context: &EvalContext<'_>, effect: Effect) -> bool {
         if !self.paths.is_set() {
             return true;
         }

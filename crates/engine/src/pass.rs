@@ -13,7 +13,7 @@ pub enum Pass {
 
 impl Pass {
     /// Returns whether the pass evaluates a rule of this mode.
-    pub(crate) fn includes(self, mode: Enforcement) -> bool {
+    pub fn includes(self, mode: Enforcement) -> bool {
         self == Pass::DryRun || mode == Enforcement::Enforce
     }
 }

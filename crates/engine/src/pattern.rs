@@ -121,6 +121,15 @@ pub enum HostKey<'p> {
     None,
 }
 
+/// A text of a host pattern that may begin or end inside a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LooseText<'p> {
+    /// Hosts begin with it.
+    Prefix(&'p str),
+    /// Hosts end with it.
+    Suffix(&'p str),
+}
+
 impl HostKey<'_> {
     /// The key of the IPv4 addresses that those of this key carry.
     pub fn carried(self) -> Option<HostKey<'static>> {
@@ -138,7 +147,7 @@ impl HostKey<'_> {
 }
 
 /// How narrow a pattern is; smaller is narrower. Grants are named in this order.
-pub(crate) type Specificity = (u8, u32, PortPattern);
+pub type Specificity = (u8, u32, PortPattern);
 
 /// The specificity of a rule that says nothing of hosts.
 pub(crate) const NO_HOST: Specificity = (4, 0, PortPattern::Every);
@@ -167,6 +176,31 @@ impl HostPattern {
     /// Whether a grant covers only what Istio's comparison of texts covers too.
     pub fn is_text(&self) -> bool {
         self.is_text
+    }
+
+    /// Whether the pattern covers a known host on some port.
+    pub fn covers_host(&self, host: &Host<'_>, matching: Match) -> bool {
+        self.shape.matches(host, matching)
+    }
+
+    /// The addresses that it names, as written.
+    pub fn range(&self) -> Option<IpNet> {
+        self.shape.range()
+    }
+
+    /// The text that hosts begin with (`api.*`) or end with (`*example.com`), where it may cut a
+    /// label.
+    pub fn loose_text(&self) -> Option<LooseText<'_>> {
+        match &self.shape {
+            HostShape::LoosePrefix(text) => Some(LooseText::Prefix(text)),
+            HostShape::LooseSuffix(text) => Some(LooseText::Suffix(text)),
+            _ => None,
+        }
+    }
+
+    /// What Istio compares with the raw authority, if that is more than the pattern says.
+    pub fn raw(&self) -> Option<&TextPattern> {
+        self.raw.as_deref()
     }
 
     /// The pattern of an AuthorizationPolicy. Where Istio takes a star or a port of the text for

@@ -24,6 +24,7 @@ use super::header_uses::HeaderUse;
 use super::identity::{Caller, IdentityState, Principal};
 use super::index::Index;
 use super::pass::Pass;
+use super::path::Readings;
 use super::pattern::Match;
 use super::reason::Reason;
 use super::request::Request;
@@ -164,6 +165,33 @@ impl Snapshot {
         self.loaded
     }
 
+    /// Which kind of caller a principal is in one pass.
+    pub fn classify<'r>(&self, principal: Principal<'r>, pass: Pass) -> Caller<'r> {
+        self.pass_context(pass).trust_domains.classify(principal)
+    }
+
+    /// Whether some policy of one pass names callers without a valid identity.
+    pub fn unknown_callers(&self, pass: Pass) -> UnknownCallers {
+        self.pass_context(pass).unknown_callers
+    }
+
+    /// Whether some policy of one pass isolates somebody.
+    pub fn isolates_somebody(&self, pass: Pass) -> bool {
+        self.pass_context(pass).isolates_somebody
+    }
+
+    /// Whether an ALLOW policy that is about every destination is in one pass.
+    pub fn has_istio_gate(&self, pass: Pass) -> bool {
+        self.pass_context(pass).istio_gate
+    }
+
+    fn pass_context(&self, pass: Pass) -> &PassContext {
+        match pass {
+            Pass::Enforced => &self.verdict,
+            Pass::DryRun => self.dry_run.as_ref().unwrap_or(&self.verdict),
+        }
+    }
+
     /// How many rules there are.
     pub fn counts(&self) -> RuleCounts {
         let of = |rules: &[Arc<Rule>], family| {
@@ -183,7 +211,22 @@ impl Snapshot {
 
     /// Decides one request. Total: trouble is a reason inside the decision.
     pub fn decide(&self, request: &Request<'_>, now: UnixNanos) -> Decision {
-        let context = EvalContext::of_set(request, &self.header_tables);
+        self.decide_in(EvalContext::of_set(request, &self.header_tables), now)
+    }
+
+    /// Decides a request as if its path had these readings. No path may have them: this is for
+    /// those who ask about all requests at once, never for a check.
+    pub fn decide_with_readings<'r>(
+        &self,
+        request: &'r Request<'r>,
+        readings: Readings<'r>,
+        now: UnixNanos,
+    ) -> Decision {
+        self.decide_in(EvalContext::with_readings(request, readings), now)
+    }
+
+    fn decide_in(&self, context: EvalContext<'_>, now: UnixNanos) -> Decision {
+        let request = context.request;
         let (caller, verdict) = self.answer(&self.verdict, &context, now);
         let dry_run = self.dry_run.as_ref().map_or_else(
             || verdict.clone(),

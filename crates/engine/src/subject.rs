@@ -72,7 +72,18 @@ impl Source {
         request: &Request<'_>,
         effect: Effect,
     ) -> bool {
-        let identity = match caller.workload() {
+        self.matches_identity(caller, effect) && self.matches_addresses(request, effect)
+    }
+
+    /// Returns whether the fields about addresses hold.
+    pub fn matches_addresses(&self, request: &Request<'_>, effect: Effect) -> bool {
+        address_holds(&self.ip_blocks, request.source_address, effect)
+            && address_holds(&self.remote_ip_blocks, request.remote_address, effect)
+    }
+
+    /// Returns whether the fields about the caller's identity hold.
+    pub fn matches_identity(&self, caller: &Caller<'_>, effect: Effect) -> bool {
+        match caller.workload() {
             Some(id) => {
                 self.principals
                     .holds(effect, |p, _| p.matches(id.principal))
@@ -87,10 +98,7 @@ impl Source {
                         .holds(effect, |p, _| p.matches(id.trust_domain))
             }
             None => !self.asks_identity() || effect == Effect::Deny,
-        };
-        identity
-            && address_holds(&self.ip_blocks, request.source_address, effect)
-            && address_holds(&self.remote_ip_blocks, request.remote_address, effect)
+        }
     }
 }
 

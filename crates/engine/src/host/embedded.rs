@@ -126,7 +126,7 @@ pub(crate) fn holds_local_host(range: &IpNet) -> bool {
 }
 
 /// Returns the IPv4 addresses that a range covers: its own, or those that its addresses carry.
-pub(crate) fn ipv4_range(range: &IpNet) -> Option<Ipv4Net> {
+pub fn ipv4_range(range: &IpNet) -> Option<Ipv4Net> {
     match range {
         IpNet::V4(net) => Some(*net),
         IpNet::V6(net) => carried_range(*net).ok().flatten(),

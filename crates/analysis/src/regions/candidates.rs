@@ -1,0 +1,87 @@
+//! Requests of every class at one level: each attribute with a value for everything that the clauses
+//! ask of it.
+//!
+//! What is here must be complete: a class without a candidate is a class that is never asked. It need
+//! not be minimal, because candidates with equal answers become one class.
+
+use std::collections::BTreeSet;
+
+use super::cell::{DestinationKind, Hosts, LeftReason, Witness};
+use super::clause::Clause;
+use super::hosts::bracketed;
+use super::level::Level;
+use super::sample_request::{SampleRequest, SampleTarget};
+use super::text_atoms::{Expression, text_atoms};
+use customs_engine::condition::Condition;
+use customs_engine::field::Field;
+use customs_engine::host::{Authority, Host};
+use customs_engine::pattern::{PortPattern, TextPattern};
+use customs_engine::settings::Settings;
+
+mod port;
+mod text;
+
+/// A request that stands for a class.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub witness: Witness,
+    /// The attribute, in words.
+    pub words: String,
+}
+
+impl Candidate {
+    fn of(sample: SampleRequest, words: impl Into<String>) -> Candidate {
+        Candidate {
+            witness: Witness::Real(sample),
+            words: words.into(),
+        }
+    }
+}
+
+/// What the candidates of a level are made of.
+#[derive(Debug)]
+pub(super) struct Question<'q, 'f> {
+    pub settings: &'q Settings,
+    pub level: &'q Level,
+    /// The clauses that ask something at this level.
+    pub clauses: Vec<&'q Clause<'f>>,
+    pub hosts: &'q Hosts<'f>,
+    /// The request so far.
+    pub sample: &'q SampleRequest,
+}
+
+impl<'f> Question<'_, 'f> {
+    /// Returns requests of every class.
+    ///
+    /// # Errors
+    /// Returns why some class may be missing.
+    pub(super) fn candidates(&self) -> Result<Vec<Candidate>, LeftReason> {
+        match self.level {
+            Level::Port => self.ports(),
+            Level::Method => self.methods(),
+            Level::Path | Level::Address | Level::Sni | Level::Header(_) => {
+                Err(LeftReason::TooManyPatterns)
+            }
+        }
+    }
+
+    /// The conditions of the clauses that this level asks.
+    fn conditions(&self) -> impl Iterator<Item = &'f Condition> {
+        let clauses = self.clauses.iter();
+        clauses.flat_map(|clause| self.level.conditions(clause))
+    }
+
+    /// The patterns of conditions on a header that this level asks.
+    fn header_patterns(&self) -> impl Iterator<Item = &'f TextPattern> {
+        let values = self.conditions().filter_map(|condition| match condition {
+            Condition::Header { values, .. } => Some(values),
+            _ => None,
+        });
+        values.flat_map(both)
+    }
+}
+
+/// The values of both lists of a field.
+fn both<T>(field: &Field<T>) -> impl Iterator<Item = &T> {
+    field.any_of().iter().chain(field.none_of())
+}
