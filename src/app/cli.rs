@@ -60,8 +60,12 @@ pub enum Command {
     /// Print the rules and verdicts that differ between two policy sets; exits with 0 if no verdict
     /// differs, 1 if some do, 2 for no answer
     Diff(Box<DiffArgs>),
+    /// Explain the decision for one request at a moment of the past, with the policies and settings
+    /// that were in force then; exits with 0 for allow, 1 for deny, 3 if servers differ, 2 for no
+    /// answer
+    At(Box<AtArgs>),
     /// Print the revision of the policy set that `serve` would have in force
-    Revision(Box<ReadArgs>),
+    Revision(Box<RevisionArgs>),
     /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and
     /// agree, 1 if not, 2 for an invalid flag
     Status(Box<StatusArgs>),
@@ -171,6 +175,9 @@ pub struct CheckArgs {
     pub(super) read: ReadArgs,
     #[command(flatten)]
     pub(super) query: CheckQueryArgs,
+    /// The time of the request, such as 2026-12-31T00:00:00Z [default: the current time]
+    #[arg(long, value_name = "TIME")]
+    pub(super) now: Option<Timestamp>,
     /// Ask a running server at its --admin address: HOST:PORT, https://HOST:PORT or unix:PATH. Its
     /// policies and settings decide, and DIR is not read
     #[arg(long, value_name = "ADDR")]
@@ -210,9 +217,36 @@ pub struct CheckQueryArgs {
     /// The SNI of the TLS session
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
-    /// The time of the request, such as 2026-12-31T00:00:00Z [default: the current time]
-    #[arg(long, value_name = "TIME")]
-    pub(super) now: Option<Timestamp>,
+}
+
+/// The flags of `at`.
+#[derive(Debug, Args)]
+pub struct AtArgs {
+    /// The moment, such as 2026-12-31T10:00:00Z
+    #[arg(value_name = "TIME")]
+    pub(super) time: Timestamp,
+    #[command(flatten)]
+    pub(super) query: CheckQueryArgs,
+    /// The audit log: files of any number of servers and sinks, in any order
+    #[arg(long, value_name = "RECORD", required = true, num_args = 1..)]
+    pub(super) records: Vec<PathBuf>,
+    /// The policy archive that the servers wrote
+    #[arg(long, value_name = "DIR")]
+    pub(super) policy_archive: PathBuf,
+    /// The output format
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: CheckFormat,
+}
+
+/// The flags of `revision`.
+#[derive(Debug, Args)]
+pub struct RevisionArgs {
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
+    /// Check every revision of a policy archive instead, and print those that are whole; exits with
+    /// 1 if something in it is damaged
+    #[arg(long, value_name = "DIR")]
+    pub(super) from_archive: Option<PathBuf>,
 }
 
 /// How `check` prints its answer.

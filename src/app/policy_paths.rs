@@ -124,6 +124,13 @@ impl FromStr for PolicyPath {
 }
 
 impl PolicyPath {
+    fn path(&self) -> &Path {
+        match self {
+            PolicyPath::Plain(path) => path,
+            PolicyPath::With(options) => &options.dir,
+        }
+    }
+
     /// Returns the directory; `at` is the entry's path in the settings.
     fn directory(&self, at: &str, wrong: &mut SettingsError) -> PolicyDirectory {
         let DirectoryOptions {
@@ -211,6 +218,28 @@ pub(super) fn resolve(paths: &[PolicyPath], wrong: &mut SettingsError) -> Vec<Po
         );
     }
     kept.into_iter().map(|(_, directory)| directory).collect()
+}
+
+/// Returns the directory of the policy archive, and checks that it is not inside a directory of
+/// policies, whose files it would become. An empty text means none.
+pub(super) fn archive(
+    path: Option<&str>,
+    policies: &[PolicyPath],
+    wrong: &mut SettingsError,
+) -> Option<PathBuf> {
+    let path = path.filter(|path| !path.is_empty())?;
+    let directories = policies.iter().map(PolicyPath::path);
+    let holder = directories
+        .filter(|directory| !directory.as_os_str().is_empty())
+        .find(|directory| normal(Path::new(path)).starts_with(normal(directory)));
+    if let Some(holder) = holder {
+        let what = format!(
+            "the directory is inside `{}`, whose files are policies; name one outside",
+            holder.display()
+        );
+        wrong.add("policy_archive", path, SettingValueError::Conflict(what));
+    }
+    Some(path.into())
 }
 
 /// Why two directories cannot be used together.
@@ -365,6 +394,34 @@ mod tests {
                 why.starts_with(place) && why.contains(part),
                 "{text}: {why}"
             );
+        }
+    }
+
+    #[test]
+    fn an_archive_is_outside_of_the_policies() {
+        let policies = [
+            PolicyPath::Plain("./policies".into()),
+            "teams?namespace_from=directory".parse().unwrap(),
+        ];
+        for (path, expected) in [
+            (None, ""),
+            (Some(""), ""),
+            (Some("archive"), ""),
+            (Some("policies-archive"), ""),
+            (Some("policies"), "inside `./policies`"),
+            (Some("policies/archive"), "inside `./policies`"),
+            (Some("./teams/archive/"), "inside `teams`"),
+        ] {
+            let mut wrong = SettingsError::default();
+            let found = archive(path, &policies, &mut wrong);
+            let wrong = wrong.errors();
+            assert_eq!(
+                found,
+                path.filter(|path| !path.is_empty()).map(PathBuf::from)
+            );
+            assert_eq!(wrong.is_empty(), expected.is_empty(), "{path:?}: {wrong:?}");
+            let why = wrong.first().map(ToString::to_string).unwrap_or_default();
+            assert!(why.contains(expected), "{path:?}: {why}");
         }
     }
 

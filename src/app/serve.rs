@@ -9,6 +9,7 @@
 //! listeners close, checks in flight finish within the drain timeout, the audit log is flushed.
 
 mod addresses;
+mod archiving;
 mod readiness;
 mod reloading;
 mod tasks;
@@ -52,6 +53,7 @@ use customs_net::{Reserved, Workers};
 use customs_policy::store;
 use customs_record::clock::now;
 use customs_record::{Entry, StartEntry, StopEntry};
+use customs_sources::policy_archive::archiver::{Archiver, ArchiverStatus};
 use customs_sources::{Reloader, SettingsFile, Trigger};
 use customs_telemetry::{MetricsExport, Telemetry};
 
@@ -198,8 +200,10 @@ impl Running {
             done(record_changes(received, log.clone())),
         );
         let (publisher, reader) = store::cell(Snapshot::unloaded(settings.engine.clone()));
-        let reloader = reloader(settings, file, publisher, &log, changes);
-        let overview = overview(&reloader, &log, tls.certificates());
+        let archiver = archiving::start(settings.policy_archive.as_deref(), &log.metrics)?;
+        let archive = archiver.as_ref().map(Archiver::status);
+        let reloader = reloader(settings, file, publisher, &log, changes, archiver);
+        let overview = overview(&reloader, &log, tls.certificates(), archive);
         let certificates = tls.certificates();
         log.metrics
             .watch_certificates(move || certificates.readings());
@@ -341,6 +345,7 @@ impl Running {
         let (others, stop) = self.others;
         stop.cancel();
         let others_in_time = others.join(END_BOUND).await;
+        archiving::finish(self.overview.archive.clone(), END_BOUND).await;
         // Includes the refusals of the last connections; those that cannot be recorded any more are
         // in the log and the metrics.
         let _ = timeout(END_BOUND, self.log.record_refusals()).await;
@@ -415,11 +420,17 @@ fn watch_audit(log: &AuditedDecisionLog) {
     log.metrics.watch_audit(move || recorder.readings());
 }
 
-fn overview(reloader: &Reloader, log: &AuditedDecisionLog, certificates: Certificates) -> Overview {
+fn overview(
+    reloader: &Reloader,
+    log: &AuditedDecisionLog,
+    certificates: Certificates,
+    archive: Option<ArchiverStatus>,
+) -> Overview {
     let recorder = log.recorder.clone();
     Overview {
         files: reloader.status(),
         draining: Arc::new(AtomicBool::new(false)),
+        archive,
         recorder,
         certificates,
     }

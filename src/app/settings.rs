@@ -45,6 +45,12 @@ settings! {
     /// apply only to callers of the namespace of its name.
     policies: Vec<PolicyPath> = vec![PolicyPath::Plain("./policies".into())], Flag("DIR[,DIR..]"), Restart;
 
+    /// The directory that keeps the policy files and the settings of each revision that was in
+    /// force, so that `customs at` can ask the past; none by default. customs creates it, adds to it
+    /// and deletes nothing. If it cannot be written, a warning and a metric say so, and the policies
+    /// are in force all the same.
+    policy_archive: Option<String> = None, Flag("DIR"), Restart;
+
     /// The addresses for Envoy's checks: `HOST:PORT` or `unix:PATH`. Options of a unix socket follow
     /// a question mark: `unix:/run/customs.sock?mode=0660&owner=1337:1337&peers=1337`.
     listen: Vec<String> = vec!["127.0.0.1:9191".into()], Flag("ADDR[,ADDR..]"), Restart;

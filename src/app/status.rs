@@ -18,6 +18,7 @@ use customs_engine::enforcement::Enforcement;
 use customs_engine::settings::DefaultEffect;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_set::SourceStatus;
+use customs_sources::policy_archive::archiver::ArchiverStatus;
 use customs_sources::{Status, status};
 
 /// Readiness, and what is in force.
@@ -27,6 +28,8 @@ pub(super) struct Overview {
     pub files: watch::Receiver<Status>,
     /// Whether the server is shutting down.
     pub draining: Arc<AtomicBool>,
+    /// The archive of the policies.
+    pub archive: Option<ArchiverStatus>,
     /// The sinks of the audit log.
     pub recorder: Recorder,
     /// The certificates of the addresses with TLS.
@@ -85,6 +88,10 @@ impl Overview {
             },
             sources: files.sources.iter().map(source).collect(),
             file_events: files.file_events,
+            policy_archive: self
+                .archive
+                .as_ref()
+                .map(|archive| archive.reading().into()),
             audit,
             tls: self
                 .certificates

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use connection::AdminLimits;
 pub use report::{
-    LastProblem, ProblemReport, ReloadsReport, RulesReport, SinkReport, SourceReport, StatusReport,
-    TlsReport, timestamp,
+    LastProblem, PolicyArchiveReport, ProblemReport, ReloadsReport, RulesReport, SinkReport,
+    SourceReport, StatusReport, TlsReport, timestamp,
 };
 
 use super::exposition::Exposition;

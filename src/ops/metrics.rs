@@ -9,6 +9,7 @@ mod certificates;
 mod exemplars;
 mod names;
 mod namespaces;
+mod policy_archive;
 mod rules;
 mod scraped;
 mod sinks;

@@ -80,15 +80,19 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
     })
 }
 
-/// Returns the revision of a set. A source without files does not count, unless it isolates its
-/// namespace because it has no good content.
-fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
-    let counted = sources
+/// Returns the sources that a revision covers. A source without files does not count, unless it
+/// isolates its namespace because it has no good content.
+pub(crate) fn counted(sources: &[LoadedSource]) -> impl Iterator<Item = &LoadedSource> {
+    sources
         .iter()
-        .filter(|source| !source.files().is_empty() || source.isolation().is_some());
+        .filter(|source| !source.files().is_empty() || source.isolation().is_some())
+}
+
+/// Returns the revision of a set.
+fn revision(sources: &[LoadedSource], settings: &Settings) -> Revision {
     Revision::of(
         settings,
-        counted.map(|source| {
+        counted(sources).map(|source| {
             let files = source
                 .files()
                 .iter()

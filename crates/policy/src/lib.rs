@@ -58,6 +58,7 @@ pub mod policy_set;
 pub mod printable;
 pub mod problem;
 pub mod reader;
+pub mod revision_manifest;
 pub mod source;
 pub mod spec;
 pub mod store;

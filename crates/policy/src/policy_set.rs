@@ -79,6 +79,17 @@ pub struct ReloadOutcome {
     pub notices: Vec<Problem>,
 }
 
+/// What is in force: everything that a snapshot was compiled from. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct SetInForce {
+    /// Its revision.
+    pub revision: Revision,
+    /// The settings that it was compiled with.
+    pub settings: Arc<Settings>,
+    /// Its sources, in order.
+    pub sources: Vec<LoadedSource>,
+}
+
 /// Every source with its last good content. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
@@ -250,6 +261,15 @@ impl PolicySet {
     /// Returns the revision in force.
     pub fn revision(&self) -> &Revision {
         &self.revision
+    }
+
+    /// Returns what is in force; `None` before the first good set.
+    pub fn in_force(&self) -> Option<SetInForce> {
+        self.published.then(|| SetInForce {
+            revision: self.revision.clone(),
+            settings: self.settings.clone(),
+            sources: self.contents(&[]),
+        })
     }
 
     /// Returns the grants in force that expire.

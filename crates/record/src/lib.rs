@@ -9,7 +9,8 @@
 //! - [`record_reader`] cuts bytes into records, and [`decode`] decodes them;
 //! - [`verify`] reads the files and says whether they hold what was written.
 //!
-//! [`filter`] selects entries, [`proto`] is the schema, [`clock`] is the time that entries are
+//! [`in_force`] says which revision was in force at a time, as the records say. [`filter`] selects
+//! entries, [`proto`] is the schema, [`clock`] is the time that entries are
 //! stamped with, and [`plain_file`] opens the files of keys and policies. Nothing here knows a
 //! queue, a sink or a setting: the crate `customs-audit` writes records, and this one says what
 //! they are.
@@ -34,6 +35,7 @@ pub mod encode;
 pub mod entry;
 pub mod fields;
 pub mod filter;
+pub mod in_force;
 pub mod json;
 pub mod plain_file;
 pub mod proto;

@@ -74,14 +74,14 @@ pub(super) fn drop_when_unshared<T>(value: Arc<T>) {
 }
 
 #[cfg(target_os = "linux")]
-fn step_back() {
+pub(super) fn step_back() {
     if let Err(error) = rustix::process::nice(NICER) {
         tracing::debug!("cannot lower the priority of reading policies: {error}");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn step_back() {}
+pub(super) fn step_back() {}
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -10,7 +10,8 @@
 //!    force; [`mod@load`]: parses its files side by side.
 //! 4. [`reload`]: the one loop that does these in turn, publishes the set, and hands over the
 //!    record of the change.
-//! 5. [`status`]: what operators see.
+//! 5. [`status`]: what operators see; [`policy_archive`]: keeps what was in force, so that the past
+//!    can be asked.
 //!
 //! [`FileWatch`] does the first step for files that are not policies, such as certificates: it says
 //! when to read them again, and does not know what they hold.
@@ -42,6 +43,7 @@ mod file_watch;
 mod load;
 mod lookalikes;
 mod names;
+pub mod policy_archive;
 mod policy_directories;
 mod policy_directory;
 mod problems;

@@ -31,7 +31,7 @@ use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
-use customs_policy::policy_set::{PolicySet, ReloadOutcome};
+use customs_policy::policy_set::{PolicySet, ReloadOutcome, SetInForce};
 use customs_policy::problem::{Problem, Severity};
 use customs_policy::store::Publisher;
 use customs_record::clock::now;
@@ -82,6 +82,9 @@ type OnEntry = Box<dyn Fn(Entry) + Send + Sync>;
 /// Prepares what else depends on a set, before it is in force.
 type BeforePublish = Arc<dyn Fn(&Snapshot) + Send + Sync>;
 
+/// Takes what is in force, after each publication.
+type AfterPublish = Box<dyn Fn(SetInForce) + Send + Sync>;
+
 /// The loop, after its first load.
 pub struct Reloader {
     rescan: Duration,
@@ -101,6 +104,7 @@ pub struct Reloader {
     status: channel::Sender<Status>,
     on_entry: OnEntry,
     before_publish: BeforePublish,
+    after_publish: AfterPublish,
     /// Up to when expirations were recorded.
     expirations_recorded_until: UnixNanos,
     /// Whether the first cycle is over.
@@ -180,6 +184,7 @@ impl Reloader {
             status: channel::Sender::new(status),
             on_entry: Box::new(on_entry),
             before_publish: Arc::new(|_| {}),
+            after_publish: Box::new(|_| {}),
             expirations_recorded_until: now(),
             begun: false,
         }
@@ -190,6 +195,16 @@ impl Reloader {
     pub fn before_publish(self, prepare: impl Fn(&Snapshot) + Send + Sync + 'static) -> Reloader {
         Reloader {
             before_publish: Arc::new(prepare),
+            ..self
+        }
+    }
+
+    /// Has `take` get each set once it is in force. The loop waits for `take`, so it only hands the
+    /// set over.
+    #[must_use]
+    pub fn after_publish(self, take: impl Fn(SetInForce) + Send + Sync + 'static) -> Reloader {
+        Reloader {
+            after_publish: Box::new(take),
             ..self
         }
     }
@@ -360,6 +375,9 @@ impl Reloader {
             notices,
         } = outcome;
         let replaced = snapshot.map(|snapshot| self.publisher.publish(snapshot));
+        if let (Some(_), Some(set)) = (&replaced, self.policy_set.in_force()) {
+            (self.after_publish)(set);
+        }
         if let Some(change) = &change {
             log(change);
             (self.on_entry)(Entry::PolicyChange(change.clone().into()));

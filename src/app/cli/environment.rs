@@ -63,6 +63,7 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Doctor(_)
         | Command::Revision(_) => true,
         Command::Settings
+        | Command::At(_)
         | Command::Status(_)
         | Command::Mesh { .. }
         | Command::Audit { .. }

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::finding::Finding;
@@ -34,18 +35,14 @@ pub(super) fn run(args: CheckArgs) -> ExitCode {
     let CheckArgs {
         read,
         query,
+        now,
         admin,
         format,
         tls,
     } = args;
-    let prepared = match prepare(&query) {
-        Ok(prepared) => prepared,
-        Err(problems) => {
-            problems
-                .iter()
-                .for_each(|problem| print_error(&problem.to_string()));
-            return ExitCode::from(BAD_SETTING);
-        }
+    let prepared = match PreparedQuery::of(&query) {
+        Ok(prepared) => prepared.at(now),
+        Err(problems) => return refuse(&problems),
     };
     match (admin, tls.given()) {
         (Some(admin), _) => match ServerAddress::open(ServerPort::Admin, &admin, &tls) {
@@ -65,12 +62,20 @@ pub(super) fn run(args: CheckArgs) -> ExitCode {
     }
 }
 
+/// Prints why a question is invalid.
+pub(super) fn refuse(problems: &[Problem]) -> ExitCode {
+    problems
+        .iter()
+        .for_each(|problem| print_error(&problem.to_string()));
+    ExitCode::from(BAD_SETTING)
+}
+
 /// A question in the forms for the engine and for a server.
-struct PreparedQuery {
-    query: ExplainQuery,
+pub(super) struct PreparedQuery {
+    pub(super) query: ExplainQuery,
     /// The body to send to a server.
     body: Map<String, Value>,
-    notes: Vec<Problem>,
+    pub(super) notes: Vec<Problem>,
 }
 
 fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
@@ -116,20 +121,30 @@ fn print_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
     verdict(explanation.allows())
 }
 
-/// Returns the question of the flags, or its problems, each with its place or its flag.
-fn prepare(query: &CheckQueryArgs) -> Result<PreparedQuery, Vec<Problem>> {
-    let mut prepared = match &query.request {
-        Some(path) => PreparedQuery::of_file(path)?,
-        None => PreparedQuery::of_shorthand(shorthand(query).map_err(|problem| vec![*problem])?),
-    };
-    if let Some(time) = query.now {
-        prepared.query.now = Some(UnixNanos(time.as_nanosecond()));
-        prepared.body.insert("now".into(), time.to_string().into());
-    }
-    Ok(prepared)
-}
-
 impl PreparedQuery {
+    /// Returns the question of the flags.
+    ///
+    /// # Errors
+    /// Its problems, each with its place or its flag.
+    pub(super) fn of(query: &CheckQueryArgs) -> Result<PreparedQuery, Vec<Problem>> {
+        match &query.request {
+            Some(path) => PreparedQuery::of_file(path),
+            None => {
+                let shorthand = shorthand(query).map_err(|problem| vec![*problem])?;
+                Ok(PreparedQuery::of_shorthand(shorthand))
+            }
+        }
+    }
+
+    /// Returns the same question at this time, if one is given.
+    pub(super) fn at(mut self, time: Option<Timestamp>) -> PreparedQuery {
+        if let Some(time) = time {
+            self.query.now = Some(UnixNanos(time.as_nanosecond()));
+            self.body.insert("now".into(), time.to_string().into());
+        }
+        self
+    }
+
     fn of_shorthand(shorthand: ShorthandQuery) -> PreparedQuery {
         let body = body(&shorthand);
         PreparedQuery {

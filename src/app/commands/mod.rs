@@ -6,7 +6,8 @@
 //! file. Results go
 //! to stdout; errors that prevent a result go to stderr. The exit code is 0 if nothing is found, 1
 //! if something is, 2 for an invalid flag; of `check` it is the answer: 0 for allow, 1 for deny, 2
-//! for no answer; `diff` exits with 1 if some verdict differs.
+//! for no answer; of `at` it is that too, and 3 if servers differ; `diff` exits with 1 if some
+//! verdict differs.
 
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ use super::settings::{LayeredSettings, Resolved, SettingsFileError};
 use super::{BAD_SETTING, FAILED, print, print_document, print_error, refuse_settings};
 use customs_policy::printable;
 
+mod at;
 mod audit;
 mod cases;
 mod check;
@@ -49,7 +51,8 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Check(args) => check::run(*args),
         Command::Diff(args) => diff::run(*args),
         Command::Audit { command } => audit::run(command),
-        Command::Revision(args) => with_settings(*args, revision::run),
+        Command::At(args) => at::run(&args),
+        Command::Revision(args) => revision::run(*args),
         Command::Doctor(args) => doctor::run(*args),
         Command::Mesh { command } => mesh::run(&command),
         Command::Status(args) => status::run(*args),

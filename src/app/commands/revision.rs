@@ -1,14 +1,26 @@
 //! `customs revision`: prints the revision that a server with the same settings and directories
-//! would have in force.
+//! would have in force, or checks the revisions of a policy archive.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::sources;
-use super::{FAILED, print, print_error};
+use super::{BAD_SETTING, FAILED, print, print_error, verdict, with_settings};
+use crate::app::cli::RevisionArgs;
 use crate::app::settings::Resolved;
+use customs_sources::policy_archive::PolicyArchive;
+
+/// Prints the revision, or those of the archive.
+pub(super) fn run(args: RevisionArgs) -> ExitCode {
+    let RevisionArgs { read, from_archive } = args;
+    match from_archive {
+        Some(directory) => of_archive(&directory),
+        None => with_settings(read, of_directories),
+    }
+}
 
 /// Prints the revision, or why the set cannot be in force.
-pub(super) fn run(settings: &Resolved) -> ExitCode {
+fn of_directories(settings: &Resolved) -> ExitCode {
     let found = sources::load(&settings.policies, &settings.engine);
     found
         .problems
@@ -21,4 +33,28 @@ pub(super) fn run(settings: &Resolved) -> ExitCode {
     }
     print_error("the policies do not load, so they have no revision");
     ExitCode::from(FAILED)
+}
+
+/// Prints the revisions that can be computed again from the archive, and what is wrong with the
+/// others.
+fn of_archive(directory: &Path) -> ExitCode {
+    let archive = PolicyArchive::new(directory);
+    let revisions = match archive.revisions() {
+        Ok(revisions) => revisions,
+        Err(why) => {
+            print_error(&why.to_string());
+            return ExitCode::from(BAD_SETTING);
+        }
+    };
+    let mut is_whole = true;
+    for revision in revisions {
+        match archive.load(&revision) {
+            Ok(_) => print(&format!("{revision}\n")),
+            Err(why) => {
+                print_error(&format!("revision {revision}: {why}"));
+                is_whole = false;
+            }
+        }
+    }
+    verdict(is_whole)
 }

@@ -11,6 +11,7 @@ use customs_audit::sinks::Reopen;
 use customs_policy::store;
 use customs_record::Entry;
 use customs_record::clock::now;
+use customs_sources::policy_archive::archiver::Archiver;
 use customs_sources::{ReloadOptions, Reloader, SettingsFile, Trigger};
 
 /// Makes the loop that reads the policies, with everything that follows from a change.
@@ -20,6 +21,7 @@ pub(super) fn reloader(
     publisher: store::Publisher,
     log: &AuditedDecisionLog,
     entries: mpsc::UnboundedSender<Entry>,
+    archiver: Option<Archiver>,
 ) -> Reloader {
     let options = ReloadOptions {
         directories: settings.policies.clone(),
@@ -37,7 +39,12 @@ pub(super) fn reloader(
         // The receiver lives as long as this closure; after it, nothing is left to record.
         let _ = entries.send(entry);
     });
-    reloader.before_publish(move |snapshot| hits.rule_hits().prepare(snapshot, now()))
+    let reloader =
+        reloader.before_publish(move |snapshot| hits.rule_hits().prepare(snapshot, now()));
+    match archiver {
+        Some(archiver) => reloader.after_publish(move |set| archiver.archive(set)),
+        None => reloader,
+    }
 }
 
 /// Reloads on change and at SIGHUP, which also reopens the files of the audit log, until stopped.

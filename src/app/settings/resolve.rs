@@ -1,6 +1,7 @@
 //! The resolved settings, and the only conversion to them from the text of [`Settings`].
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{SettingValueError, SettingsError};
@@ -26,6 +27,8 @@ pub(crate) struct Resolved {
     pub(crate) engine: engine::Settings,
     /// The policy directories, without duplicates.
     pub(crate) policies: Vec<PolicyDirectory>,
+    /// The archive of the policies in force, if there is one.
+    pub(crate) policy_archive: Option<PathBuf>,
     /// The addresses for Envoy's checks.
     pub(crate) listen: Vec<Address>,
     /// The number of threads that answer checks.
@@ -69,6 +72,11 @@ impl Settings {
         let resolved = Resolved {
             engine: self.engine(&mut wrong),
             policies: policy_paths::resolve(&self.policies, &mut wrong),
+            policy_archive: policy_paths::archive(
+                self.policy_archive.as_deref(),
+                &self.policies,
+                &mut wrong,
+            ),
             listen: self.listen(&mut wrong),
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             connections: connection_settings::resolve(self, &mut wrong),

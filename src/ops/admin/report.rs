@@ -9,6 +9,7 @@ use crate::ops::certificates::CertificatesReading;
 use customs_engine::rules::RuleCounts;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Place, Problem};
+use customs_sources::policy_archive::archiver::ArchiverReading;
 
 /// The state of the server, as `/status` reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +35,9 @@ pub struct StatusReport {
     pub sources: Vec<SourceReport>,
     /// Whether file events announce changes of the policies; otherwise only rescans find them.
     pub file_events: bool,
+    /// The archive of the policies; left out without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_archive: Option<PolicyArchiveReport>,
     /// The sinks of the audit log, in their order.
     pub audit: Vec<SinkReport>,
     /// The addresses with TLS.
@@ -67,6 +71,44 @@ pub struct SourceReport {
     /// When it was last read to the end, with any result; a directory that hangs or keeps changing
     /// is not read to the end.
     pub last_read_at: Option<Timestamp>,
+}
+
+/// The archive of the policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyArchiveReport {
+    /// The directory.
+    pub directory: String,
+    /// The revision that was added last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<String>,
+    /// The number of revisions that are not in it yet.
+    pub waiting: usize,
+    /// The number of revisions since the start that will not be in it: too many waited.
+    pub given_up: u64,
+    /// Why it cannot be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl From<ArchiverReading> for PolicyArchiveReport {
+    fn from(reading: ArchiverReading) -> PolicyArchiveReport {
+        let ArchiverReading {
+            directory,
+            archived,
+            waiting,
+            failures: _,
+            given_up,
+            problem,
+        } = reading;
+        PolicyArchiveReport {
+            directory: directory.display().to_string(),
+            archived,
+            waiting,
+            given_up,
+            problem,
+        }
+    }
 }
 
 /// One sink of the audit log.

@@ -51,6 +51,7 @@ fn report() -> StatusReport {
         }],
         file_events: true,
         tls: Vec::new(),
+        policy_archive: None,
         audit: vec![SinkReport {
             sink: "stdout".into(),
             healthy: true,

@@ -17,6 +17,8 @@ pub const NAMES: &[&str] = &[
     "customs_policy_loaded_timestamp_seconds",
     "customs_policy_age_seconds",
     "customs_policies",
+    "customs_policy_archive_waiting",
+    "customs_policy_archive_failures_total",
     "customs_policy_expiring_seconds",
     "customs_rules",
     "customs_rule_hits_total",

@@ -11,12 +11,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 
 use super::namespaces::NamespaceDecisions;
-use super::{Labels, certificates, rules, signed, sinks};
+use super::{Labels, certificates, policy_archive, rules, signed, sinks};
 use crate::ops::certificates::CertificatesReading;
 use crate::ops::rule_hits::RuleHits;
 use customs_audit::recorder::Reading;
 use customs_engine::expirations::Expirations;
 use customs_engine::time::UnixNanos;
+use customs_sources::policy_archive::archiver::ArchiverReading;
 
 /// What is asked at each scrape.
 type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
@@ -33,6 +34,7 @@ pub(super) struct Scraped {
     pub(super) connections: OnceLock<Source<(&'static str, usize)>>,
     pub(super) spans_dropped: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     pub(super) certificates: OnceLock<Source<CertificatesReading>>,
+    pub(super) policy_archive: OnceLock<Box<dyn Fn() -> ArchiverReading + Send + Sync>>,
 }
 
 impl Scraped {
@@ -93,6 +95,8 @@ impl Collector for Scraped {
         self.namespaces.encode(&mut encoder)?;
         let readings = self.certificates.get().map(|read| read());
         certificates::encode(&mut encoder, &readings.unwrap_or_default())?;
+        let archive = self.policy_archive.get().map(|read| read());
+        policy_archive::encode(&mut encoder, &archive.unwrap_or_default())?;
         let readings = self.audit.get().map(|read| read()).unwrap_or_default();
         sinks::encode(&mut encoder, &readings)
     }

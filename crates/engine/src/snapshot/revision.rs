@@ -20,12 +20,21 @@ impl Revision {
         settings: &Settings,
         sources: impl Iterator<Item = (String, F)>,
     ) -> Revision {
+        Revision::of_fingerprint(&settings.fingerprint(), sources)
+    }
+
+    /// Hashes the same with the settings as their [fingerprint](Settings::fingerprint), which a
+    /// version of customs with other settings may have written.
+    pub fn of_fingerprint<'a, F: Iterator<Item = (&'a str, &'a [u8; 32])>>(
+        fingerprint: &str,
+        sources: impl Iterator<Item = (String, F)>,
+    ) -> Revision {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
-        part(settings.fingerprint().as_bytes());
+        part(fingerprint.as_bytes());
         for (binding, files) in sources {
             // No file has an empty name, so this begins a source.
             part(&[]);

@@ -16,7 +16,7 @@ use customs_engine::time::UnixNanos;
 
 /// Content that is good in itself, of the source at a position of the set.
 #[derive(Clone)]
-struct Candidate {
+pub(super) struct Candidate {
     position: usize,
     loaded: LoadedSource,
 }
@@ -170,6 +170,14 @@ impl PolicySet {
 
     /// Compiles the last good contents with some replaced.
     fn compile(&self, replaced: &[Candidate]) -> Result<Compiled, Vec<Problem>> {
+        let set = self.contents(replaced);
+        limits::check(&set)?;
+        compile::compile(&set, &self.settings)
+    }
+
+    /// Returns the last good contents with some replaced, and the substitutes of bound sources that
+    /// have none.
+    pub(super) fn contents(&self, replaced: &[Candidate]) -> Vec<LoadedSource> {
         let content = |(position, source): (usize, &SourceState)| {
             let replacement = replaced
                 .iter()
@@ -180,14 +188,11 @@ impl PolicySet {
                 .cloned()
                 .or_else(|| source.stand_in())
         };
-        let set: Vec<LoadedSource> = self
-            .sources
+        self.sources
             .iter()
             .enumerate()
             .filter_map(content)
-            .collect();
-        limits::check(&set)?;
-        compile::compile(&set, &self.settings)
+            .collect()
     }
 
     fn accept(&mut self, candidates: Vec<Candidate>, now: UnixNanos) {

@@ -4,7 +4,7 @@
 //! It judges no record. The rule: a file that holds no records at all is an error, while a damaged
 //! file is a finding.
 
-mod log_file;
+pub(crate) mod log_file;
 
 use std::collections::VecDeque;
 use std::io;

@@ -20,7 +20,7 @@ mod diagnose;
 #[allow(missing_docs)]
 pub mod files;
 #[allow(missing_docs)]
-mod record;
+pub(crate) mod record;
 pub mod report;
 #[allow(missing_docs)]
 mod walk;

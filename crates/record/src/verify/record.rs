@@ -5,13 +5,15 @@
 //! again from the decoded record. There is one exception: to find what was changed, a record is
 //! tried with another number, stream or kind, and then the chain has to agree.
 
+mod restate;
+
 use prost::Message;
 use serde::Deserialize;
 
 use crate::Loss;
 use crate::chain::Head;
 use crate::stream::Format;
-use crate::{json, proto, timestamp};
+use crate::{proto, timestamp};
 use customs_engine::time::UnixNanos;
 
 /// The word for a file before that another process deleted.
@@ -48,7 +50,15 @@ pub enum About {
     Stream(Link),
     Gap(Loss),
     Checkpoint(Checkpoint),
+    PolicyChange(ChangedRevision),
     Other,
+}
+
+/// The revision in force after a policy change, and the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedRevision {
+    pub revision: String,
+    pub previous: String,
 }
 
 /// The record before the first record of a stream or of a file.
@@ -107,6 +117,8 @@ struct Line {
     is_final: bool,
     key: String,
     signature: String,
+    revision: String,
+    previous_revision: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,33 +209,16 @@ impl Seen {
         is_joined && Some(self.sequence) == number && self.fits(&at.head)
     }
 
-    /// Returns the record as it would be with another kind, stream or number.
-    pub fn restated(&self, kind: &str, stream: &str, sequence: u64) -> Option<Seen> {
-        let old = numbering(self.format, &self.kind, &self.stream, self.sequence);
-        let at = self
-            .body
-            .windows(old.len())
-            .position(|window| window == old)?;
-        let (before, rest) = self.body.split_at_checked(at)?;
-        let mut bytes = [
-            before,
-            &numbering(self.format, kind, stream, sequence),
-            rest.get(old.len()..)?,
-        ]
-        .concat();
-        match self.format {
-            Format::Json => json::close(self.chain.hex().as_str(), &mut bytes),
-            Format::Protobuf => {
-                bytes.extend_from_slice(PROTOBUF_CHAIN);
-                bytes.extend_from_slice(self.chain.hex().as_str().as_bytes());
+    /// Returns the revision that decided, of a record that names one.
+    pub fn revision(&self) -> Option<String> {
+        let revision = match self.format {
+            Format::Json => {
+                let line = [self.body.as_slice(), b"}"].concat();
+                serde_json::from_slice::<Line>(&line).ok()?.revision
             }
-        }
-        let line = if self.format == Format::Json {
-            bytes.strip_suffix(b"\n")?
-        } else {
-            &bytes
+            Format::Protobuf => proto::Record::decode(self.body.as_slice()).ok()?.revision,
         };
-        Seen::read(self.format, line)
+        (!revision.is_empty()).then_some(revision)
     }
 }
 
@@ -316,6 +311,10 @@ impl Line {
                 withheld: self.lost.withheld.0,
                 events: self.lost.events.0,
             }),
+            "policyChange" => About::PolicyChange(ChangedRevision {
+                revision: self.revision,
+                previous: self.previous_revision,
+            }),
             _ => About::Checkpoint(self.checkpoint()),
         })
     }
@@ -353,26 +352,6 @@ fn is_time(text: &str) -> bool {
             .all(|c| matches!(c, b'0'..=b'9' | b'T' | b'Z' | b':' | b'.' | b'-'))
 }
 
-/// Renders the fields of a record's position, as they are written.
-fn numbering(format: Format, kind: &str, stream: &str, sequence: u64) -> Vec<u8> {
-    match format {
-        Format::Json => {
-            format!("\"kind\":\"{kind}\",\"stream\":\"{stream}\",\"sequence\":\"{sequence}\"")
-                .into_bytes()
-        }
-        Format::Protobuf => {
-            let (kind, stream) = (kind.to_owned(), stream.to_owned());
-            proto::Record {
-                kind,
-                stream,
-                sequence,
-                ..proto::Record::default()
-            }
-            .encode_to_vec()
-        }
-    }
-}
-
 fn read_line(line: &[u8]) -> Option<Seen> {
     let text = std::str::from_utf8(line)
         .ok()
@@ -390,9 +369,11 @@ fn read_line(line: &[u8]) -> Option<Seen> {
         .filter(|n: &u64| !number.starts_with(['0', '+']) && *n > 0)?;
     let about = match kind {
         "decision" => About::Decision,
-        "stream" | "gap" | "checkpoint" => serde_json::from_str::<Line>(&format!("{body}}}"))
-            .ok()?
-            .about(kind)?,
+        "stream" | "gap" | "checkpoint" | "policyChange" => {
+            serde_json::from_str::<Line>(&format!("{body}}}"))
+                .ok()?
+                .about(kind)?
+        }
         _ => About::Other,
     };
     let (time, kind, stream) = (time.to_owned(), kind.to_owned(), stream.to_owned());
@@ -458,6 +439,10 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
             key: record.key,
             signature: record.signature,
             sink: record.sink,
+        }),
+        "policyChange" => About::PolicyChange(ChangedRevision {
+            revision: record.revision,
+            previous: record.previous_revision,
         }),
         _ => About::Other,
     };

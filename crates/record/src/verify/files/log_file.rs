@@ -45,7 +45,7 @@ pub enum Item {
 pub(super) type Id = (u64, u64);
 
 /// One file.
-pub(super) struct LogFile {
+pub(crate) struct LogFile {
     path: PathBuf,
     pub(super) id: Id,
     name: Arc<str>,
@@ -56,7 +56,7 @@ pub(super) struct LogFile {
 }
 
 /// Opens a file; `None` if it is empty.
-pub(super) fn open(path: &Path) -> Result<Option<LogFile>, LogReadError> {
+pub(crate) fn open(path: &Path) -> Result<Option<LogFile>, LogReadError> {
     let failed = |problem| LogReadError::File {
         path: path.to_owned(),
         problem,
@@ -112,7 +112,7 @@ fn begins_with_checkpoint(beginning: &[u8]) -> bool {
 
 impl LogFile {
     /// Returns the next record and its place.
-    pub(super) fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
         if self.is_over {
             return Ok(None);
         }
