@@ -16,6 +16,7 @@
 
 mod explanations;
 mod findings;
+mod recorded;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -7,6 +7,8 @@
 //!   the times of [`timestamp`] and the writer of [`protobuf`];
 //! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
 //! - [`record_reader`] cuts bytes into records, and [`decode`] decodes them;
+//! - [`recorded_request`] rebuilds a request from its record, so that another policy set can decide
+//!   it again;
 //! - [`verify`] reads the files and says whether they hold what was written.
 //!
 //! [`in_force`] says which revision was in force at a time, as the records say. [`filter`] selects
@@ -42,6 +44,7 @@ pub mod proto;
 pub mod protobuf;
 mod record_encoder;
 pub mod record_reader;
+pub mod recorded_request;
 pub mod signing;
 pub mod stream;
 pub mod timestamp;

@@ -4,6 +4,7 @@
 //! it and which patterns of the policies it matched. Its value is recorded only if the settings ask
 //! for it, and never for a header that carries secrets.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::HeaderEntry;
@@ -56,7 +57,7 @@ fn entry(
     };
     let is_valued = valued.contains(name) && !SECRET.contains(&name.as_str());
     let value = if is_valued {
-        http.last_header_value(name).unwrap_or_default()
+        whole_value(http, name)
     } else {
         "".into()
     };
@@ -80,6 +81,25 @@ fn entry(
             .unwrap_or_default()
             .to_owned(),
     }
+}
+
+/// Returns the value of a header; several values joined with commas, as proxies join them, so that
+/// a value without a comma is the only one.
+fn whole_value<'h>(http: &Http<'h>, name: &str) -> Cow<'h, str> {
+    if name.starts_with(':') {
+        return http.last_header_value(name).unwrap_or_default();
+    }
+    let mut whole: Option<Cow<'h, str>> = None;
+    http.headers.visit(name, &mut |value| match &mut whole {
+        None => whole = Some(value),
+        Some(joined) if joined.len() <= MAX_VALUE => {
+            joined.to_mut().push(',');
+            joined.to_mut().push_str(&value);
+        }
+        // The rest would be cut.
+        Some(_) => {}
+    });
+    whole.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -184,6 +204,11 @@ mod tests {
         assert_eq!(
             recorded_of("x-team", &["*"], &[("x-team", "ops")], &["x-team"]).value,
             "ops"
+        );
+        let twice = [("x-team", "ops"), ("x-team", "dev")];
+        assert_eq!(
+            recorded_of("x-team", &["*"], &twice, &["x-team"]).value,
+            "ops,dev"
         );
         let long = "a".repeat(1000);
         assert_eq!(

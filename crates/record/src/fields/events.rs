@@ -46,8 +46,8 @@ message_fields! {
         2 present "present": bool = "true";
         /// The patterns of the policies that one of its values matches.
         3 matched "matched": Texts = "[\"payments*\"]";
-        /// Its last value, only if `audit_log.header_values` names the header; at most 256 bytes;
-        /// never that of a cookie or of an authorization header.
+        /// Its value, or its values joined with commas, only if `audit_log.header_values` names the
+        /// header; at most 256 bytes; never that of a cookie or of an authorization header.
         4 value "value": String = "payments-eu";
         /// True if its value counts as unknown, which matches a DENY and never an ALLOW: it has
         /// more than 1,024 parts between commas or 64 KiB, or the check does not carry it.
