@@ -8,6 +8,7 @@ mod client_tls;
 mod environment;
 mod mesh;
 mod operators;
+mod replay;
 mod setting_args;
 
 use std::net::IpAddr;
@@ -28,6 +29,7 @@ pub use mesh::{
     EnvoyArgs, EnvoyGatewayArgs, GatewayApiArgs, HttpsWay, IstioArgs, MeshCommand, ProviderArgs,
 };
 pub use operators::{DoctorArgs, DoctorFormat, StatusArgs, StatusFormat};
+pub use replay::{RecordArgs, ReplayArgs, ReplayFormat};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 
 use super::policy_paths::PolicyPath;
@@ -64,6 +66,10 @@ pub enum Command {
     /// that were in force then; exits with 0 for allow, 1 for deny, 3 if servers differ, 2 for no
     /// answer
     At(Box<AtArgs>),
+    /// Decide recorded requests again with other policies, and print which verdicts change; exits
+    /// with 0 if only expected ones do, 1 if others do, 3 if some decision cannot be answered, 2 for
+    /// no answer
+    Replay(Box<ReplayArgs>),
     /// Print the revision of the policy set that `serve` would have in force
     Revision(Box<RevisionArgs>),
     /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and

@@ -22,6 +22,7 @@ mod mesh;
 mod near;
 mod others;
 mod printed;
+mod replay;
 mod requests;
 mod validator;
 

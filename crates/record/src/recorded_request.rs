@@ -88,18 +88,18 @@ impl<'r> RecordedRequest<'r> {
                 host: inputs.raw_host,
             }),
             "tcp" => None,
-            _ => return Err(RequestInput::Protocol.is_missing(MissingCause::OtherVersion)),
+            _ => return Err(RequestInput::Protocol.lacking_alone(MissingCause::OtherVersion)),
         };
         if inputs.is_truncated("rawHost") {
-            return Err(RequestInput::Host.is_missing(MissingCause::Truncated));
+            return Err(RequestInput::Host.lacking_alone(MissingCause::Truncated));
         }
         let asks_sni = http.is_none() || settings.require_sni_host_match;
         if inputs.is_truncated("sni") && asks_sni {
-            return Err(RequestInput::Sni.is_missing(MissingCause::Truncated));
+            return Err(RequestInput::Sni.lacking_alone(MissingCause::Truncated));
         }
         let listener_port = inputs.listener_port.map(u16::try_from).transpose();
         let listener_port = listener_port
-            .map_err(|_| RequestInput::ListenerPort.is_missing(MissingCause::Unreadable))?;
+            .map_err(|_| RequestInput::ListenerPort.lacking_alone(MissingCause::Unreadable))?;
 
         let identity = identity::rebuild(inputs, settings, are_settings_known)?;
         let mut missing = Vec::new();

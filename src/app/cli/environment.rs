@@ -60,6 +60,7 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Test(_)
         | Command::Check(_)
         | Command::Diff(_)
+        | Command::Replay(_)
         | Command::Doctor(_)
         | Command::Revision(_) => true,
         Command::Settings

@@ -7,7 +7,7 @@
 //! to stdout; errors that prevent a result go to stderr. The exit code is 0 if nothing is found, 1
 //! if something is, 2 for an invalid flag; of `check` it is the answer: 0 for allow, 1 for deny, 2
 //! for no answer; of `at` it is that too, and 3 if servers differ; `diff` exits with 1 if some
-//! verdict differs.
+//! verdict differs; `replay` says its own.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,9 @@ mod finding;
 mod junit;
 mod lint;
 mod mesh;
+mod recorded;
 mod render;
+mod replay;
 mod revision;
 mod sarif;
 mod schema;
@@ -50,6 +52,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         }),
         Command::Check(args) => check::run(*args),
         Command::Diff(args) => diff::run(*args),
+        Command::Replay(args) => replay::run(*args),
         Command::Audit { command } => audit::run(command),
         Command::At(args) => at::run(&args),
         Command::Revision(args) => revision::run(*args),

@@ -60,7 +60,7 @@ pub(super) fn rebuild<'r>(
         .map(IdentityState::as_str)
         .contains(&inputs.identity)
     {
-        return Err(RequestInput::Identity.is_missing(MissingCause::OtherVersion));
+        return Err(RequestInput::Identity.lacking_alone(MissingCause::OtherVersion));
     }
     let is = |detail: InvalidIdentity| inputs.identity_detail == detail.as_str();
     let known = Known {
@@ -126,7 +126,7 @@ impl<'r> Known<'_, 'r> {
         } else {
             MissingCause::OtherSettings
         };
-        RequestInput::Identity.is_missing(cause)
+        RequestInput::Identity.lacking_alone(cause)
     }
 
     /// Returns the principal as sent, or one that is as invalid as it was.

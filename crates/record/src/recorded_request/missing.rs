@@ -58,7 +58,7 @@ impl RequestInput {
     }
 
     /// Returns the error for a request that no set can decide without this input.
-    pub(super) fn is_missing(self, cause: MissingCause) -> UnanswerableError {
+    pub(super) fn lacking_alone(self, cause: MissingCause) -> UnanswerableError {
         UnanswerableError {
             missing: vec![self.lacking(cause)],
         }

@@ -46,7 +46,9 @@ pub(super) fn host(record: &Record) -> String {
 }
 
 /// Returns a time of a record.
-pub(super) fn timestamp(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+pub(in crate::app::commands) fn timestamp(
+    time: Option<prost_types::Timestamp>,
+) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
 

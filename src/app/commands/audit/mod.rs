@@ -10,10 +10,10 @@ use crate::app::cli::AuditCommand;
 
 mod filter;
 mod follow;
-mod format;
+pub(super) mod format;
 mod output;
 mod pretty;
-mod read;
+pub(super) mod read;
 mod stats;
 mod stats_counts;
 mod stats_report;

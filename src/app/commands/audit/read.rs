@@ -14,7 +14,7 @@ use customs_record::stream::Format;
 
 /// One element of a file.
 #[derive(Debug, PartialEq)]
-pub(super) enum LogItem<'b> {
+pub(in crate::app::commands) enum LogItem<'b> {
     /// A record, and its line if the format is JSON.
     Record(Box<Record>, Option<&'b str>),
     /// Something that is not a record, and why.
@@ -49,7 +49,7 @@ fn record(raw: RawRecord<'_>) -> Result<LogItem<'_>, RecordDecodeError> {
 ///
 /// # Errors
 /// Returns the error of the operating system; the pieces before it were passed on.
-pub(super) fn each<R: Read>(
+pub(in crate::app::commands) fn each<R: Read>(
     reader: &mut RecordReader<R>,
     mut take: impl FnMut(LogItem<'_>) -> bool,
 ) -> io::Result<()> {
@@ -64,7 +64,7 @@ pub(super) fn each<R: Read>(
 }
 
 /// Returns what is left at the end of a file; a line that only lacks its line feed is complete.
-pub(super) fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>> {
+pub(in crate::app::commands) fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>> {
     let rest = reader.unfinished()?;
     if rest.bytes.trim_ascii().is_empty() {
         return None;
@@ -76,7 +76,7 @@ pub(super) fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>>
 /// Why a file cannot be printed or counted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum LogFileError {
+pub(in crate::app::commands) enum LogFileError {
     /// The file cannot be read.
     #[error("cannot read {path}: {why}")]
     Read {
@@ -107,7 +107,7 @@ pub(super) enum LogFileError {
 
 impl LogFileError {
     /// Returns the error for a file that cannot be read.
-    pub(super) fn read(path: &Path, why: io::Error) -> LogFileError {
+    pub(in crate::app::commands) fn read(path: &Path, why: io::Error) -> LogFileError {
         LogFileError::Read {
             path: path.display().to_string(),
             why,
@@ -117,14 +117,14 @@ impl LogFileError {
 
 /// The content of a file, as far as it was read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct FileContent {
+pub(in crate::app::commands) struct FileContent {
     records: u64,
     others: u64,
 }
 
 impl FileContent {
     /// Counts an item.
-    pub(super) fn take(&mut self, item: &LogItem<'_>) {
+    pub(in crate::app::commands) fn take(&mut self, item: &LogItem<'_>) {
         match item {
             LogItem::Record(..) => self.records += 1,
             LogItem::NoRecord(_) | LogItem::Torn(_) => self.others += 1,
@@ -136,7 +136,7 @@ impl FileContent {
     ///
     /// # Errors
     /// If it is not one.
-    pub(super) fn is_log(self, path: &Path) -> Result<(), LogFileError> {
+    pub(in crate::app::commands) fn is_log(self, path: &Path) -> Result<(), LogFileError> {
         if self.records == 0 && self.others > 0 {
             return Err(LogFileError::NoLog(path.display().to_string()));
         }
@@ -148,7 +148,9 @@ impl FileContent {
 ///
 /// # Errors
 /// Returns the error of the operating system, with the file's name.
-pub(super) fn open(path: &Path) -> Result<RecordReader<Unpack<Box<dyn Read>>>, LogFileError> {
+pub(in crate::app::commands) fn open(
+    path: &Path,
+) -> Result<RecordReader<Unpack<Box<dyn Read>>>, LogFileError> {
     let unreadable = |why| LogFileError::read(path, why);
     let file: Box<dyn Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),
