@@ -10,6 +10,7 @@ mod mesh;
 mod operators;
 mod replay;
 mod setting_args;
+mod times;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use mesh::{
 pub use operators::{DoctorArgs, DoctorFormat, StatusArgs, StatusFormat};
 pub use replay::{RecordArgs, ReplayArgs, ReplayFormat};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
+pub(crate) use times::{Period, TimeArgs};
 
 use super::policy_paths::PolicyPath;
 use customs_analysis::findings::EXPIRY_DAYS;

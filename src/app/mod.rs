@@ -5,6 +5,7 @@
 //! what is in force, `shutdown` ends everything in order. `telemetry` sends spans, metrics and the log where the environment says. `commands` are the tools for policy
 //! authors and operators, `explain` explains one decision to them, `client` sends the question to a
 //! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
+//! `record_files` finds the files of an audit log, and `progress` shows how far reading them is.
 //! Nothing here decides.
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ mod fetch;
 mod opening;
 mod policy_paths;
 mod ports;
+mod progress;
+mod record_files;
 mod replicas;
 mod serve;
 mod server_connection;

@@ -3,6 +3,7 @@
 //!
 //! - `schema` checks names and order against the descriptors, and both formats against each other;
 //! - `golden` pins one record of each kind;
+//! - `borrowed` holds the fast decoder to the schema;
 //! - `docs` reads the examples of docs/AUDIT.md;
 //! - `injection` sends hostile texts;
 //! - `replay` makes decisions again from their records alone.
@@ -15,6 +16,7 @@
     missing_docs
 )]
 
+mod borrowed;
 mod docs;
 mod draw;
 mod golden;

@@ -353,9 +353,10 @@ fn what_cannot_be_printed_is_reported_with_what_to_do() {
             "separated by a colon",
         ),
         ("tail - --follow", 1, "cannot be followed"),
-        ("stats", 2, "<FILE>"),
+        ("stats", 2, "<RECORD>"),
         ("stats none.jsonl", 1, "cannot read none.jsonl"),
-        ("stats x --since yesterday", 2, "--since"),
+        ("stats x --since tomorrow", 2, "--since"),
+        ("stats x --since today --until yesterday", 2, "no record"),
     ] {
         let ended = folder.run(&format!("audit {arguments}"));
         assert_eq!(ended.code, Some(code), "{arguments}: {ended:?}");

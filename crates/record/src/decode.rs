@@ -1,8 +1,12 @@
 //! Decodes a record from its line or its message into the type of the proto, and writes it as a
 //! line.
 //!
-//! It verifies nothing. The rule: both formats become the one type through the descriptors that the
-//! type was made with, so a field that is added to the proto is read here.
+//! It verifies nothing. The rules:
+//!
+//! - Both formats become the one type through the descriptors that the type was made with, so a
+//!   field that is added to the proto is read here.
+//! - [`RecordFields`] is a short cut: what it reads is what the descriptors say, and a test holds
+//!   both together.
 
 use std::sync::LazyLock;
 
@@ -10,6 +14,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
 
 use crate::proto::{DESCRIPTORS, Record};
+use crate::record_fields::RecordFields;
 use crate::stream::Format;
 
 static RECORD: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
@@ -47,6 +52,17 @@ pub enum RecordDecodeError {
 /// # Errors
 /// If the bytes are not a record.
 pub fn record(format: Format, bytes: &[u8]) -> Result<Record, RecordDecodeError> {
+    Ok(match decode(format, bytes)? {
+        Decoded::Fields(fields) => fields.to_record(),
+        Decoded::Record(record) => *record,
+    })
+}
+
+/// Decodes a record by the schema alone: it is slow, and it says what [`decode`] must find.
+///
+/// # Errors
+/// If the bytes are not a record.
+pub fn record_by_schema(format: Format, bytes: &[u8]) -> Result<Record, RecordDecodeError> {
     let (record, without_kind) = match format {
         Format::Json => (
             from_line(std::str::from_utf8(bytes)?)?,
@@ -58,6 +74,34 @@ pub fn record(format: Format, bytes: &[u8]) -> Result<Record, RecordDecodeError>
         return Err(without_kind);
     }
     Ok(record)
+}
+
+/// A decoded record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decoded<'r> {
+    /// A record that has only fields of decisions. Its texts are in the bytes.
+    Fields(Box<RecordFields<'r>>),
+    /// Any other record.
+    Record(Box<Record>),
+}
+
+/// Decodes a record without copying its texts, if it has only fields of decisions, as nearly all
+/// records do.
+///
+/// # Errors
+/// If the bytes are not a record.
+pub fn decode(format: Format, bytes: &[u8]) -> Result<Decoded<'_>, RecordDecodeError> {
+    match RecordFields::read(format, bytes) {
+        Some(fields) => Ok(Decoded::Fields(Box::new(fields))),
+        None => Ok(Decoded::Record(Box::new(record_by_schema(format, bytes)?))),
+    }
+}
+
+/// Returns whether the schema has a field of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    RECORD.as_ref().is_none_or(|record| {
+        record.get_field_by_json_name(name).is_some() || record.get_field_by_name(name).is_some()
+    })
 }
 
 fn from_line(line: &str) -> Result<Record, RecordDecodeError> {

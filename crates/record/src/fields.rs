@@ -2,16 +2,18 @@
 //!
 //! A row makes the struct's field, the bytes that encoders write before a value, and a
 //! [`FieldSpec`], which documents, tests and consumers read. [`value`] says what a type does, and
-//! [`macros`] what a row becomes. The rule: a list has the order of the numbers in the proto, and
+//! [`macros`] what a row becomes; [`borrowed`] reads values back without copying them. The rule: a list has the order of the numbers in the proto, and
 //! [`CHAIN`] ends every record.
 
 #[macro_use]
 mod macros;
+pub(crate) mod borrowed;
 pub(crate) mod decision;
 pub(crate) mod events;
 pub(crate) mod value;
 
-pub use decision::{DECISION, METADATA, OTLP_ATTRIBUTES, TailHead};
+pub use decision::{DECISION, DecisionFields, METADATA, OTLP_ATTRIBUTES, TailHead};
+pub use events::{HeadFields, HeaderFields};
 
 use crate::{
     CallerGoneEntry, GapEntry, GrantExpiredEntry, HeaderEntry, LagEntry, Loss, QuestionEntry,

@@ -6,16 +6,17 @@
 //!   a record holds; [`json`] and [`binary`] write it, with the numbers and names of [`fields`],
 //!   the times of [`timestamp`] and the writer of [`protobuf`];
 //! - [`checkpoint`] says how long a stream is, and [`signing`] has its keys;
-//! - [`record_reader`] cuts bytes into records, and [`decode`] decodes them;
+//! - [`record_reader`] cuts bytes into records, and [`decode`] decodes them, most of them as
+//!   [`record_fields`], which copy no text; [`scan`] does both for many files on all cores;
 //! - [`recorded_request`] rebuilds a request from its record, so that another policy set can decide
 //!   it again;
 //! - [`verify`] reads the files and says whether they hold what was written.
 //!
 //! [`in_force`] says which revision was in force at a time, as the records say. [`filter`] selects
-//! entries, [`proto`] is the schema, [`clock`] is the time that entries are
-//! stamped with, and [`plain_file`] opens the files of keys and policies. Nothing here knows a
-//! queue, a sink or a setting: the crate `customs-audit` writes records, and this one says what
-//! they are.
+//! entries, [`proto`] is the schema, [`clock`] is the time that entries are stamped with,
+//! [`segment_name`] names the files of a log that were closed, and [`plain_file`] opens the files
+//! of keys and policies. Nothing here knows a queue, a sink or a setting: the crate `customs-audit`
+//! writes records, and this one says what they are.
 
 #![cfg_attr(
     test,
@@ -43,8 +44,11 @@ pub mod plain_file;
 pub mod proto;
 pub mod protobuf;
 mod record_encoder;
+pub mod record_fields;
 pub mod record_reader;
 pub mod recorded_request;
+pub mod scan;
+pub mod segment_name;
 pub mod signing;
 pub mod stream;
 pub mod timestamp;

@@ -17,9 +17,11 @@ mod unpack;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
-use self::framing::{Frame, SAMPLE, format_of, line_feed};
+use self::framing::{Frame, line_feed};
 pub use self::framing::{MAX_RECORD, split_message};
+pub(crate) use self::framing::{SAMPLE, format_of};
 pub use self::unpack::Unpack;
+pub(crate) use self::unpack::is_packed;
 use crate::decode::{self, RecordDecodeError};
 use crate::proto::Record;
 use crate::stream::Format;
@@ -189,6 +191,14 @@ impl<R: Read> RecordReader<R> {
         RecordReader {
             format: Some(format),
             ..self
+        }
+    }
+
+    /// Reads lines from the middle of one: the first record is the one after the next line feed.
+    pub(crate) fn within_line(input: R) -> RecordReader<R> {
+        RecordReader {
+            state: State::LongLine,
+            ..RecordReader::new(input).with_format(Format::Json)
         }
     }
 

@@ -1,4 +1,4 @@
-//! Writes a time as records spell it: UTC with nanoseconds, within protobuf's calendar.
+//! Writes and reads a time as records spell it: UTC with nanoseconds, within protobuf's calendar.
 //!
 //! It reads no clock. The rule: times outside of the calendar are clamped to its ends.
 
@@ -34,6 +34,20 @@ pub fn text(time: UnixNanos) -> String {
     rfc3339(&mut out, time);
     // The bytes are digits and punctuation only.
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// Reads a time of this spelling, `None` for every other one.
+pub(super) fn read(text: &str) -> Option<UnixNanos> {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00.000000000Z";
+    let has_shape = text.len() == SHAPE.len()
+        && text.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            mark => byte == *mark,
+        });
+    // A leap second has no number of its own, and protobuf's calendar begins with the year 1.
+    let is_odd = text.get(17..19) == Some("60") || text.starts_with("0000");
+    let time = (has_shape && !is_odd).then(|| text.parse::<jiff::Timestamp>());
+    Some(UnixNanos(time?.ok()?.as_nanosecond()))
 }
 
 /// Appends a number in decimal digits, padded with zeros to `width`.
@@ -114,7 +128,29 @@ mod tests {
             (i128::MIN, "0001-01-01T00:00:00.000000000Z"),
             (i128::MAX, "9999-12-31T23:59:59.999999999Z"),
         ] {
-            assert_eq!(written(|out| rfc3339(out, UnixNanos(nanos))), expected);
+            let time = UnixNanos(nanos);
+            assert_eq!(written(|out| rfc3339(out, time)), expected);
+            // jiff's own calendar ends a little earlier, and what it cannot read is not guessed.
+            let is_clamped = expected.starts_with("0001") || expected.starts_with("9999");
+            let expected = (!is_clamped).then_some(time);
+            assert_eq!(read(&text(time)).filter(|_| !is_clamped), expected);
+        }
+    }
+
+    #[test]
+    fn another_spelling_is_not_read() {
+        for other in [
+            "",
+            "2026-11-23T12:00:00Z",
+            "2026-11-23T12:00:00.123456789+",
+            "2026-11-23t12:00:00.123456789Z",
+            "2026-11-23T12:00:60.123456789Z",
+            "2026-02-30T12:00:00.123456789Z",
+            "2026-11-23T24:00:00.123456789Z",
+            "0000-11-23T12:00:00.123456789Z",
+            "2026-11-23T12:00:00.12345678\u{665}",
+        ] {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 

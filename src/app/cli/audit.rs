@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
 
-use super::ClientTlsArgs;
+use super::{ClientTlsArgs, TimeArgs};
+use crate::app::record_files::RecordArgs;
 use customs_engine::reason::Reason;
 use customs_policy::suggestion::nearest;
 use customs_record::fields::KINDS;
@@ -135,21 +135,16 @@ pub enum Color {
 /// The flags of `audit stats`.
 #[derive(Clone, Debug, Args)]
 pub struct StatsArgs {
-    /// Files of the audit log, as JSON lines or protobuf, plain or .gz; - reads stdin
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: RecordArgs,
     /// The number of rows in each table
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) top: usize,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: StatsFormat,
-    /// Count only records from this time on, such as 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<Timestamp>,
-    /// Count only records before this time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
 }
 
 /// How `audit stats` prints numbers.

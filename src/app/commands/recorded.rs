@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::audit::read::{self, FileContent, LogFileError, LogItem};
+use super::audit::read::{self, FileContent, LogItem};
 use super::print_error;
 use crate::app::cli::RecordArgs;
+use crate::app::record_files::RecordFileError;
 use customs_record::proto::Record;
 
 /// The time of the decisions that are looked at.
@@ -89,7 +90,7 @@ pub(super) fn read(files: &[PathBuf], mut take: impl FnMut(RecordedItem<'_>)) ->
     is_read
 }
 
-fn read_file(file: &Path, take: &mut impl FnMut(RecordedItem<'_>)) -> Result<(), LogFileError> {
+fn read_file(file: &Path, take: &mut impl FnMut(RecordedItem<'_>)) -> Result<(), RecordFileError> {
     let mut content = FileContent::default();
     let mut put = |item: LogItem<'_>| {
         content.take(&item);
@@ -101,9 +102,9 @@ fn read_file(file: &Path, take: &mut impl FnMut(RecordedItem<'_>)) -> Result<(),
         true
     };
     let mut reader = read::open(file)?;
-    read::each(&mut reader, &mut put).map_err(|why| LogFileError::Partial {
+    read::each(&mut reader, &mut put).map_err(|why| RecordFileError::Partial {
         path: file.display().to_string(),
-        why,
+        why: why.to_string(),
     })?;
     read::last(&mut reader).map(&mut put);
     content.is_log(file)

@@ -4,8 +4,8 @@
 //!
 //! - A [`rotating`] file belongs to one process, continues after its last whole record
 //!   ([`recover`]), and is left for another file only between two records.
-//! - Closed files ([`segment_name`]) are never renamed again; [`retention`] compresses and deletes
-//!   them in the background.
+//! - Closed files ([`segment_name`](customs_record::segment_name)) are never renamed again;
+//!   [`retention`] compresses and deletes them in the background.
 //! - A [`pipe`], or anything else that is not a regular file, is only written to. It blocks neither
 //!   the start nor the writer.
 
@@ -13,7 +13,6 @@ mod pipe;
 mod recover;
 mod retention;
 mod rotating;
-mod segment_name;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -6,11 +6,16 @@
 
 use std::borrow::Cow;
 
+use prost::encoding::WireType;
+use serde::de::MapAccess;
+
+use super::borrowed::{BorrowedFields, BorrowedValue, NotBorrowed, ReadAs, Slot};
 use super::decision::field as decision;
 use super::value::{FieldValue, Names, Texts, Word, Writer};
 use super::{FieldSpec, Message, Presence, RedactionClass};
 use crate::DecisionRecord;
 use crate::entry::RefusalCause;
+use crate::proto;
 use crate::record_encoder::RecordEncoder;
 use customs_engine::enforcement::Enforcement;
 use customs_engine::time::UnixNanos;
@@ -23,7 +28,7 @@ use customs_policy::problem::{Code, Problem, Severity};
 
 message_fields! {
     /// What every record begins with.
-    pub(crate) struct RecordHead<'a> = "Record" in head {
+    pub(crate) struct RecordHead<'a> = "Record" in head, read as HeadFields of Record {
         /// When it happened, UTC, by the server's clock.
         1 time "time": UnixNanos = "2026-11-23T12:00:00.123456789Z";
         /// What it is, of a closed list.
@@ -39,7 +44,7 @@ message_fields! {
 message_fields! {
     /// A header that a condition asks for, and which patterns of the policies it matches.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct HeaderEntry = "Header" in header {
+    pub struct HeaderEntry = "Header" in header, read as HeaderFields of Header {
         /// Its name, in lower case.
         1 name "name": String = "x-team";
         /// True if the request had it.

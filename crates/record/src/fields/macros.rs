@@ -1,7 +1,7 @@
 //! What a row of the tables becomes.
 //!
 //! There are two macros: `decision_fields!` for the table of a decision and `message_fields!`
-//! for all others. They only put a row's parts in their places;
+//! for all others; `read_fields!` makes what both are when they are read. They only put a row's parts in their places;
 //! [`FieldValue`](super::value::FieldValue) says what a type does. The rule: nothing here names a
 //! row.
 
@@ -60,7 +60,7 @@ macro_rules! message_fields {
     (
         $(#[$of_struct:meta])*
         $vis:vis struct $Message:ident $(<$life:lifetime>)? = $word:literal in $table:ident
-        $(, has $time:ident)?
+        $(, has $time:ident)? $(, read as $Read:ident of $Proto:ident)?
         {
             $(
                 $(#[doc = $meaning:literal])+
@@ -102,6 +102,76 @@ macro_rules! message_fields {
                 $(written!(self.$name $(, $zero)?).put($table::$name, out);)*
             }
         }
+
+        read_fields! {
+            [$($Read of $Proto)?]
+            $({$(#[doc = $meaning])+} $($number)? $name $($json)?: $type $(, $zero)?;)*
+        }
+    };
+}
+
+/// Declares the fields of a message as they are read from its bytes, unless it has no name for
+/// them. A lifetime in a type of a row is that of the bytes, so it is called `'a`.
+macro_rules! read_fields {
+    ([] $($rest:tt)*) => {};
+    ([$Read:ident of $Proto:ident] $(
+        {$($meaning:tt)+} $number:literal $name:ident $json:literal: $type:ty $(, $zero:literal)?;
+    )*) => {
+        /// The fields of one message, read from its bytes.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $Read<'a> {
+            $($($meaning)+ pub $name: read_type!('a, $type $(, $zero)?),)*
+        }
+
+        impl<'a> BorrowedFields<'a> for $Read<'a> {
+            type Message = proto::$Proto;
+
+            #[inline]
+            fn read_json_field<A: MapAccess<'a>>(
+                &mut self,
+                name: &str,
+                map: &mut A,
+            ) -> Result<bool, A::Error> {
+                match name {
+                    $($json => map.next_value_seed(Slot(&mut self.$name))?,)*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            #[inline]
+            fn read_message_field(
+                &mut self,
+                number: u32,
+                wire: WireType,
+                bytes: &mut &'a [u8],
+            ) -> Result<bool, NotBorrowed> {
+                match number {
+                    $($number => self.$name.read_message(wire, bytes)?,)*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            fn of(message: &'a proto::$Proto) -> Self {
+                $Read { $($name: BorrowedValue::of(&message.$name),)* }
+            }
+
+            fn put(&self, message: &mut proto::$Proto) {
+                $(message.$name = BorrowedValue::to_proto(&self.$name);)*
+            }
+        }
+    };
+}
+
+/// Returns the type that a field has when it is read; with `even 0`, one that tells a zero from
+/// nothing.
+macro_rules! read_type {
+    ($life:lifetime, $type:ty) => {
+        <$type as ReadAs>::Read<$life>
+    };
+    ($life:lifetime, $type:ty, $zero:literal) => {
+        Option<<$type as ReadAs>::Read<$life>>
     };
 }
 
@@ -211,6 +281,25 @@ macro_rules! decision_fields {
                 self.kind.len() + self.stream.len() $($(+ marked!($tail, self.$name.len()))?)*
             }
         }
+
+        mod read {
+            use super::*;
+            use crate::fields::borrowed::{
+                BorrowedFields, BorrowedValue, NotBorrowed, ReadAs, Slot,
+            };
+            use crate::proto;
+            use prost::encoding::WireType;
+            use serde::de::MapAccess;
+
+            type T = Span;
+
+            read_fields! {
+                [DecisionFields of Record]
+                $({$(#[doc = $meaning])+} $number $name $json: $type $(, $zero)?;)*
+            }
+        }
+
+        pub use read::DecisionFields;
 
         /// Writes the fields of a decision that has these parts.
         #[inline(always)]

@@ -52,7 +52,7 @@ fn line(bytes: &[u8], looked: usize) -> Frame {
 
 /// Finds the first line feed.
 pub(super) fn line_feed(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
+    memchr::memchr(b'\n', bytes)
 }
 
 fn message(bytes: &[u8]) -> Frame {
@@ -84,12 +84,12 @@ pub fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The number of bytes that are enough to recognise a format.
-pub(super) const SAMPLE: usize = 16;
+pub(crate) const SAMPLE: usize = 16;
 
 /// Returns the format of bytes with this beginning. A message follows its length and begins with
 /// its time: field 1, a message that begins with a number. A message without a time begins with its
 /// kind. No text begins with such bytes.
-pub(super) fn format_of(sample: &[u8]) -> Format {
+pub(crate) fn format_of(sample: &[u8]) -> Format {
     let message = || {
         let length = prost::decode_length_delimiter(sample).ok()?;
         sample.get(prost::length_delimiter_len(length)..)

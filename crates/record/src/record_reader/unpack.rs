@@ -11,6 +11,11 @@ use super::CHUNK;
 /// How packed data begins.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// Returns whether bytes with this beginning are packed.
+pub(crate) fn is_packed(beginning: &[u8]) -> bool {
+    beginning.starts_with(&MAGIC)
+}
+
 type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
 
 /// Bytes that are unpacked while they are read.
@@ -34,7 +39,7 @@ impl<R: Read> Unpack<R> {
             .by_ref()
             .take(MAGIC.len() as u64)
             .read_to_end(&mut first)?;
-        let is_packed = first == MAGIC;
+        let is_packed = is_packed(&first);
         let whole = Cursor::new(first).chain(input);
         Ok(Unpack(match is_packed {
             false => Packing::None(whole),

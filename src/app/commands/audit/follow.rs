@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use super::filter;
 use super::output::RecordOutput;
-use super::read::{self, FileContent, LogFileError, LogItem};
+use super::read::{self, FileContent, LogItem};
 use crate::app::cli::TailArgs;
 use crate::app::print_error;
+use crate::app::record_files::RecordFileError;
 use customs_record::proto::{Filter, Record};
 use customs_record::record_reader::RecordReader;
 
@@ -30,14 +31,14 @@ pub(super) fn run(
     file: &Path,
     args: &TailArgs,
     output: &mut RecordOutput,
-) -> Result<(), LogFileError> {
+) -> Result<(), RecordFileError> {
     let mut view = View {
         filter: filter::filter(&args.filter),
         place: Place::default(),
         content: FileContent::default(),
         output,
     };
-    let unreadable = |why| LogFileError::read(file, why);
+    let unreadable = |why| RecordFileError::read(file, why);
     if !args.follow {
         let mut reader = read::open(file)?;
         read::each(&mut reader, |item| view.take(item)).map_err(unreadable)?;
@@ -45,7 +46,7 @@ pub(super) fn run(
         return view.content.is_log(file);
     }
     if file.to_str() == Some("-") {
-        return Err(LogFileError::FollowStdin);
+        return Err(RecordFileError::FollowStdin);
     }
     let mut open = File::open(file).map_err(unreadable)?;
     while view.output.is_open() {

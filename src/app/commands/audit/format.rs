@@ -3,45 +3,44 @@
 //! The rule: everything that this module returns is [`printable`](customs_policy::printable),
 //! whatever a client or a file contains.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
 
-use customs_record::proto::Record;
+use jiff::Timestamp;
 
 /// Returns the text escaped, so that it cannot move the cursor, colour the terminal or change the
 /// writing direction.
 pub(super) use customs_policy::printable::line as visible;
 
 /// Returns the text escaped, or a dash if it is empty.
-pub(super) fn or_dash(text: &str) -> String {
-    if text.is_empty() {
-        "-".to_owned()
-    } else {
-        visible(text).into_owned()
+pub(super) fn or_dash(text: &str) -> Cow<'_, str> {
+    match text {
+        "" => Cow::Borrowed("-"),
+        text => visible(text),
     }
 }
 
 /// Returns `namespace/service-account`, or why there is none.
-pub(super) fn caller(record: &Record) -> String {
-    match record.namespace.is_empty() {
-        true => or_dash(&record.identity),
-        false => format!(
+pub(super) fn caller<'t>(
+    namespace: &'t str,
+    service_account: &'t str,
+    identity: &'t str,
+) -> Cow<'t, str> {
+    match namespace {
+        "" => or_dash(identity),
+        namespace => Cow::Owned(format!(
             "{}/{}",
-            visible(&record.namespace),
-            or_dash(&record.service_account)
-        ),
+            visible(namespace),
+            or_dash(service_account)
+        )),
     }
 }
 
 /// Returns the canonical host, or else the host as it was sent.
-pub(super) fn host(record: &Record) -> String {
-    let sent = || {
-        [&record.raw_host, &record.sni]
-            .into_iter()
-            .find(|text| !text.is_empty())
-    };
-    match record.host.is_empty() {
-        false => visible(&record.host).into_owned(),
-        true => sent().map_or_else(|| "-".to_owned(), |text| format!("?{}", visible(text))),
+pub(super) fn host<'t>(host: &'t str, raw_host: &'t str, sni: &'t str) -> Cow<'t, str> {
+    match (host, raw_host, sni) {
+        ("", "", "") => Cow::Borrowed("-"),
+        ("", "", sent) | ("", sent, _) => Cow::Owned(format!("?{}", visible(sent))),
+        (host, ..) => visible(host),
     }
 }
 
@@ -63,35 +62,23 @@ mod tests {
 
     #[test]
     fn who_and_where_to_have_a_text_in_any_case() {
-        let text = str::to_owned;
-        let known = Record {
-            namespace: text("shop"),
-            service_account: text("cart"),
-            host: text("a.example"),
-            ..Record::default()
-        };
-        assert_eq!(
-            (caller(&known), host(&known)),
-            (text("shop/cart"), text("a.example"))
-        );
-        let dropped = Record {
-            service_account: String::new(),
-            ..known
-        };
-        assert_eq!(caller(&dropped), "shop/-");
-        let odd = Record {
-            identity: text("unauthenticated"),
-            raw_host: text("A\n"),
-            ..Record::default()
-        };
-        assert_eq!(
-            (caller(&odd), host(&odd)),
-            (text("unauthenticated"), text("?A\\u{a}"))
-        );
-        assert_eq!(
-            (caller(&Record::default()), host(&Record::default())),
-            (text("-"), text("-"))
-        );
+        for (namespace, account, identity, expected) in [
+            ("shop", "cart", "valid", "shop/cart"),
+            ("shop", "", "valid", "shop/-"),
+            ("", "", "unauthenticated", "unauthenticated"),
+            ("", "", "", "-"),
+            ("a\n", "b", "", "a\\u{a}/b"),
+        ] {
+            assert_eq!(caller(namespace, account, identity), expected);
+        }
+        for (canonical, sent, sni, expected) in [
+            ("a.example", "A.example", "", "a.example"),
+            ("", "A\n", "b", "?A\\u{a}"),
+            ("", "", "b", "?b"),
+            ("", "", "", "-"),
+        ] {
+            assert_eq!(host(canonical, sent, sni), expected);
+        }
     }
 
     #[test]

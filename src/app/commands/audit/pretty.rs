@@ -84,10 +84,12 @@ fn request(record: &Record) -> String {
         .map(|port| format!(":{port}"))
         .unwrap_or_default();
     let what = match record.method.is_empty() {
-        true => or_dash(&record.protocol),
+        true => or_dash(&record.protocol).into_owned(),
         false => format!("{} {}", visible(&record.method), or_dash(&record.path)),
     };
-    format!("{} -> {}{port} {what}", caller(record), host(record))
+    let from = caller(&record.namespace, &record.service_account, &record.identity);
+    let to = host(&record.host, &record.raw_host, &record.sni);
+    format!("{from} -> {to}{port} {what}")
 }
 
 /// Returns reason, rule and owner of the verdict, or of the dry run if only that denies.

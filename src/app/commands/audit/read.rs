@@ -1,4 +1,4 @@
-//! Reads the files of the audit log, for the tools that show and count records.
+//! Reads one file of the audit log as it grows, for the tool that shows records.
 //!
 //! It verifies nothing; that is the task of `audit verify`. The [`RecordReader`] splits and decodes
 //! the bytes. The rule: bytes that are not a record are reported and skipped.
@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::app::record_files::RecordFileError;
 use customs_record::decode::RecordDecodeError;
 use customs_record::proto::Record;
 use customs_record::record_reader::{Piece, RawRecord, RecordReader, Unpack};
@@ -73,48 +74,6 @@ pub(in crate::app::commands) fn last<R: Read>(reader: &mut RecordReader<R>) -> O
     Some(whole.unwrap_or(LogItem::Torn(rest.bytes.len())))
 }
 
-/// Why a file cannot be printed or counted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(in crate::app::commands) enum LogFileError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {why}")]
-    Read {
-        /// The file.
-        path: String,
-        /// The error of the operating system.
-        #[source]
-        why: io::Error,
-    },
-    /// Reading failed before the end.
-    #[error("cannot read {path} to its end: {why}; what comes before is counted")]
-    Partial {
-        /// The file.
-        path: String,
-        /// The error of the operating system.
-        #[source]
-        why: io::Error,
-    },
-    /// The file is not an audit log.
-    #[error(
-        "{0} is not an audit log: it holds no record; name a file that customs wrote with `--audit`"
-    )]
-    NoLog(String),
-    /// The input cannot be followed.
-    #[error("--follow: stdin cannot be followed; remove the flag, stdin is read to its end")]
-    FollowStdin,
-}
-
-impl LogFileError {
-    /// Returns the error for a file that cannot be read.
-    pub(in crate::app::commands) fn read(path: &Path, why: io::Error) -> LogFileError {
-        LogFileError::Read {
-            path: path.display().to_string(),
-            why,
-        }
-    }
-}
-
 /// The content of a file, as far as it was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::app::commands) struct FileContent {
@@ -136,9 +95,9 @@ impl FileContent {
     ///
     /// # Errors
     /// If it is not one.
-    pub(in crate::app::commands) fn is_log(self, path: &Path) -> Result<(), LogFileError> {
+    pub(in crate::app::commands) fn is_log(self, path: &Path) -> Result<(), RecordFileError> {
         if self.records == 0 && self.others > 0 {
-            return Err(LogFileError::NoLog(path.display().to_string()));
+            return Err(RecordFileError::NoLog(path.display().to_string()));
         }
         Ok(())
     }
@@ -150,8 +109,8 @@ impl FileContent {
 /// Returns the error of the operating system, with the file's name.
 pub(in crate::app::commands) fn open(
     path: &Path,
-) -> Result<RecordReader<Unpack<Box<dyn Read>>>, LogFileError> {
-    let unreadable = |why| LogFileError::read(path, why);
+) -> Result<RecordReader<Unpack<Box<dyn Read>>>, RecordFileError> {
+    let unreadable = |why| RecordFileError::read(path, why);
     let file: Box<dyn Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),
         _ => Box::new(File::open(path).map_err(unreadable)?),

@@ -3,20 +3,45 @@
 //! It counts nothing itself, see [`stats_counts`](super::stats_counts). A file that cannot be read
 //! fails the command, and the others are counted all the same.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use super::stats_counts::Stats;
 use super::stats_report::human;
 use crate::app::cli::{StatsArgs, StatsFormat};
 use crate::app::commands::print_json;
-use crate::app::{FAILED, print, print_error};
+use crate::app::record_files::{RecordFileError, RecordFiles};
+use crate::app::{BAD_SETTING, FAILED, print, print_error};
 
 /// Counts, and prints the result.
 pub(super) fn run(args: &StatsArgs) -> ExitCode {
-    let mut stats = Stats::new(args.since, args.until);
+    let period = match args.time.period() {
+        Ok(period) => period,
+        Err(why) => {
+            print_error(&why.to_string());
+            return ExitCode::from(BAD_SETTING);
+        }
+    };
+    let files = match RecordFiles::find(&args.files.records) {
+        Ok(files) => files,
+        Err(why) => {
+            print_error(&why.to_string());
+            return ExitCode::from(FAILED);
+        }
+    };
+    let mut stats = Stats::new(period);
+    let outcome = files.scan(
+        "counting",
+        |_| Stats::of_part(period),
+        |_, part| {
+            stats.merge(part);
+            ControlFlow::Continue(())
+        },
+    );
     let mut is_whole = true;
-    for file in &args.files {
-        if let Err(why) = stats.read(file) {
+    for (input, file) in files.inputs.iter().zip(&outcome.files) {
+        stats.add_file(file);
+        if let Some(why) = RecordFileError::of(&input.path, file) {
             print_error(&why.to_string());
             is_whole = false;
         }

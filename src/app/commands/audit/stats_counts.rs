@@ -5,21 +5,20 @@
 //! does not grow with the length of the audit log. [`stats_report`](super::stats_report) formats
 //! the counts as text.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::format::{caller, host, or_dash, timestamp};
-use super::read::{self, FileContent, LogFileError, LogItem};
 use super::top_k::TopK;
-use customs_record::proto::{Loss, Record};
+use crate::app::cli::Period;
+use customs_record::fields::DecisionFields;
+use customs_record::proto::Loss;
+use customs_record::scan::{FileOutcome, RecordFold, ScannedRecord};
 
 /// All counts.
 #[derive(Debug)]
 pub(super) struct Stats {
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    period: Period,
     /// The number of records.
     pub records: u64,
     /// Decisions.
@@ -51,10 +50,9 @@ pub(super) struct Stats {
 }
 
 impl Stats {
-    pub(super) fn new(since: Option<Timestamp>, until: Option<Timestamp>) -> Stats {
+    pub(super) fn new(period: Period) -> Stats {
         Stats {
-            since,
-            until,
+            period,
             records: 0,
             decisions: 0,
             span: None,
@@ -88,6 +86,16 @@ impl Stats {
         }
     }
 
+    /// Returns an empty count for a part of the records.
+    pub(super) fn of_part(period: Period) -> Stats {
+        let mut part = Stats::new(period);
+        for table in part.tables_mut() {
+            let limited = std::mem::replace(table, TopK::new("", "", &[]));
+            *table = limited.of_part();
+        }
+        part
+    }
+
     /// Returns the tables, in the order in which they are printed.
     pub(super) fn tables(&self) -> [&TopK; 8] {
         let Stats {
@@ -113,67 +121,60 @@ impl Stats {
         ]
     }
 
-    pub(super) fn read(&mut self, file: &Path) -> Result<(), LogFileError> {
-        let mut content = FileContent::default();
-        let mut take = |item: LogItem<'_>| {
-            content.take(&item);
-            self.take(item);
-            true
-        };
-        let partial = |why| LogFileError::Partial {
-            path: file.display().to_string(),
-            why,
-        };
-        let mut reader = read::open(file)?;
-        read::each(&mut reader, &mut take).map_err(partial)?;
-        read::last(&mut reader).map(take);
-        content.is_log(file)
+    fn tables_mut(&mut self) -> [&mut TopK; 8] {
+        let Stats {
+            kinds,
+            answers,
+            denied,
+            reasons,
+            dry_run_denies,
+            rules,
+            ending,
+            revisions,
+            ..
+        } = self;
+        [
+            kinds,
+            answers,
+            denied,
+            reasons,
+            dry_run_denies,
+            rules,
+            ending,
+            revisions,
+        ]
     }
 
-    fn take(&mut self, item: LogItem<'_>) {
-        match item {
-            LogItem::Record(record, _) => self.add(&record),
-            LogItem::NoRecord(_) => self.no_records += 1,
-            LogItem::Torn(_) => self.torn += 1,
+    /// Adds the counts of the part of the records that comes next.
+    pub(super) fn merge(&mut self, mut next: Stats) {
+        self.records += next.records;
+        self.decisions += next.decisions;
+        if let Some((first, last)) = next.span {
+            self.extend(first);
+            self.extend(last);
+        }
+        self.gaps += next.gaps;
+        self.lose(next.lost);
+        self.missed = self.missed.saturating_add(next.missed);
+        self.withheld += next.withheld;
+        self.callers_gone += next.callers_gone;
+        for (table, next) in self.tables_mut().into_iter().zip(next.tables_mut()) {
+            table.merge(std::mem::replace(next, TopK::new("", "", &[])));
         }
     }
 
-    fn add(&mut self, record: &Record) {
-        let time = timestamp(record.time);
-        // A record without a time is outside of every period.
-        let is_late = self
-            .since
-            .is_none_or(|since| time.is_some_and(|time| time >= since));
-        let is_early = self
-            .until
-            .is_none_or(|until| time.is_some_and(|time| time < until));
-        if !is_late || !is_early {
-            return;
-        }
-        self.records += 1;
-        if let Some(time) = time {
-            let (first, last) = self.span.unwrap_or((time, time));
-            self.span = Some((first.min(time), last.max(time)));
-        }
-        self.kinds.add([or_dash(&record.kind)]);
-        match record.kind.as_str() {
-            "decision" => self.decide(record),
-            "gap" => self.lose(record.lost.unwrap_or_default()),
-            "lag" => {
-                let missed = record
-                    .missed_to
-                    .saturating_sub(record.missed_from)
-                    .saturating_add(1);
-                self.missed = self.missed.saturating_add(missed);
-            }
-            "withheld" => self.withheld += 1,
-            "callerGone" => self.callers_gone += 1,
-            _ => {}
-        }
+    /// Adds what a file had besides records.
+    pub(super) fn add_file(&mut self, file: &FileOutcome) {
+        self.no_records += file.no_records;
+        self.torn += u64::from(file.torn > 0);
+    }
+
+    fn extend(&mut self, time: Timestamp) {
+        let (first, last) = self.span.unwrap_or((time, time));
+        self.span = Some((first.min(time), last.max(time)));
     }
 
     fn lose(&mut self, more: Loss) {
-        self.gaps += 1;
         let Loss {
             allows,
             denials,
@@ -192,49 +193,60 @@ impl Stats {
         }
     }
 
-    fn decide(&mut self, record: &Record) {
+    fn decide(&mut self, decision: &DecisionFields<'_>) {
+        let DecisionFields {
+            effect,
+            verdict,
+            dry_run,
+            rule,
+            owner,
+            ..
+        } = decision;
+        let to = || host(&decision.host, &decision.raw_host, &decision.sni);
         self.decisions += 1;
-        self.callers_gone += u64::from(record.caller_gone);
+        self.callers_gone += u64::from(decision.caller_gone);
         self.answers
-            .add([&record.effect, &record.verdict, &record.dry_run].map(|answer| or_dash(answer)));
+            .add([effect, verdict, dry_run].map(|answer| or_dash(answer)));
         self.reasons
-            .add([or_dash(&record.verdict), or_dash(&record.reason)]);
-        self.revisions.add([or_dash(&record.revision)]);
-        if !record.rule.is_empty() {
+            .add([or_dash(verdict), or_dash(&decision.reason)]);
+        self.revisions.add([or_dash(&decision.revision)]);
+        if !rule.is_empty() {
             self.rules
-                .add([&record.verdict, &record.rule, &record.owner].map(|text| or_dash(text)));
+                .add([verdict, rule, owner].map(|text| or_dash(text)));
         }
-        if record.verdict == "deny" {
-            self.denied.add([caller(record), host(record)]);
+        if verdict == "deny" {
+            let from = caller(
+                &decision.namespace,
+                &decision.service_account,
+                &decision.identity,
+            );
+            self.denied.add([from, to()]);
         }
-        if record.effect == "allow" && record.dry_run == "deny" {
-            let namespace = if record.namespace.is_empty() {
-                &record.identity
-            } else {
-                &record.namespace
+        if effect == "allow" && dry_run == "deny" {
+            let namespace = match &*decision.namespace {
+                "" => &decision.identity,
+                _ => &decision.namespace,
             };
             // The owner of the dry run's rule is recorded only if it differs.
-            let is_same = record.dry_run_rule == record.rule;
-            let owner = if is_same {
-                &record.owner
-            } else {
-                &record.dry_run_owner
+            let owner = match decision.dry_run_rule == *rule {
+                true => owner,
+                false => &decision.dry_run_owner,
             };
             self.dry_run_denies.add([
                 or_dash(namespace),
-                host(record),
-                or_dash(&record.dry_run_rule),
+                to(),
+                or_dash(&decision.dry_run_rule),
                 or_dash(owner),
             ]);
         }
-        if record.verdict == "allow" {
+        if verdict == "allow" {
             for (grant, expires) in [
-                (&record.rule, record.expires),
-                (&record.exception, record.exception_expires),
+                (rule, decision.expires),
+                (&decision.exception, decision.exception_expires),
             ] {
                 if let Some(expires) = timestamp(expires) {
                     self.ending
-                        .add([or_dash(grant), expires.to_string(), or_dash(&record.owner)]);
+                        .add([or_dash(grant), expires.to_string().into(), or_dash(owner)]);
                 }
             }
         }
@@ -272,6 +284,39 @@ impl Stats {
             );
         }
         document
+    }
+}
+
+impl RecordFold for Stats {
+    fn take(&mut self, record: &ScannedRecord<'_>) {
+        let fields = record.fields;
+        let time = timestamp(fields.head.time);
+        if !self.period.contains(time) {
+            return;
+        }
+        self.records += 1;
+        time.into_iter().for_each(|time| self.extend(time));
+        self.kinds.add([or_dash(&fields.head.kind)]);
+        match &*fields.head.kind {
+            "decision" => self.decide(&fields.decision),
+            "gap" => {
+                self.gaps += 1;
+                self.lose(record.whole().and_then(|gap| gap.lost).unwrap_or_default());
+            }
+            "lag" => {
+                let missed = record
+                    .whole()
+                    .map_or(0, |lag| lag.missed_to.saturating_sub(lag.missed_from));
+                self.missed = self.missed.saturating_add(missed).saturating_add(1);
+            }
+            "withheld" => self.withheld += 1,
+            "callerGone" => self.callers_gone += 1,
+            _ => {}
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.tables().iter().map(|table| table.weight()).sum()
     }
 }
 

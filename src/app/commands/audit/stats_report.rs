@@ -66,7 +66,7 @@ fn write_table(table: &TopK, count: usize, out: &mut String) {
     for (texts, _) in &rows {
         widths
             .iter_mut()
-            .zip(*texts)
+            .zip(texts)
             .for_each(|(width, text)| *width = (*width).max(text.len()));
     }
     let _ = writeln!(out, "\n{}", table.title);
@@ -79,7 +79,7 @@ fn write_table(table: &TopK, count: usize, out: &mut String) {
     };
     line("count", &mut table.columns.iter().copied());
     for (texts, number) in rows {
-        line(&number.to_string(), &mut texts.iter().map(String::as_str));
+        line(&number.to_string(), &mut texts.iter().copied());
     }
     if more.0 > 0 {
         let _ = writeln!(out, "{:>10}  in {} more rows", more.1, more.0);

@@ -22,8 +22,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::FILE_MODE;
-use super::segment_name::{Forms, SegmentNames, SegmentTime};
 use crate::config::Rotation;
+use customs_record::segment_name::{Forms, SegmentNames, SegmentTime};
 
 /// How much is compressed between two checks whether to stop.
 const BLOCK: usize = 64 << 10;

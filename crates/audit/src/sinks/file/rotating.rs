@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use super::recover::{self, Found};
 use super::retention::Retention;
-use super::segment_name::{Forms, SegmentNames, SegmentTime};
 use super::{FileSinkError, Id, append, readable};
 use crate::config::Rotation;
 use crate::sinks::{Place, Reopen};
 use customs_engine::time::UnixNanos;
 use customs_record::entry::audit_log::Position;
+use customs_record::segment_name::{Forms, SegmentNames, SegmentTime};
 use customs_record::stream::{Format, ResumePoint};
 
 /// The least time between two checks of the file that the name belongs to.

@@ -2,20 +2,24 @@
 
 use super::super::stats_report::human;
 use super::*;
-use customs_record::record_reader::RecordReader;
+use customs_record::scan::{ScanInput, ScanOptions, scan};
 
 fn of_range(lines: &[&str], since: Option<&str>, until: Option<&str>) -> Stats {
     let time = |text: Option<&str>| text.map(|text| text.parse().unwrap());
-    let mut stats = Stats::new(time(since), time(until));
-    let text = lines.join("\n");
-    let mut reader = RecordReader::new(text.as_bytes());
-    let mut take = |item: LogItem<'_>| stats.take(item);
-    read::each(&mut reader, |item| {
-        take(item);
-        true
-    })
-    .unwrap();
-    read::last(&mut reader).map(take);
+    let period = Period {
+        since: time(since),
+        until: time(until),
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let inputs = [ScanInput::from(file.path().to_owned())];
+    let mut stats = Stats::new(period);
+    let make = |_| Stats::of_part(period);
+    let outcome = scan(&inputs, &ScanOptions::default(), make, |part| {
+        stats.merge(part);
+        std::ops::ControlFlow::Continue(())
+    });
+    outcome.files.iter().for_each(|file| stats.add_file(file));
     stats
 }
 

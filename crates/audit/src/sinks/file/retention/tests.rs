@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Retention;
 use crate::config::Rotation;
-use crate::sinks::file::segment_name::SegmentNames;
+use customs_record::segment_name::SegmentNames;
 
 const FIRST: &str = "a.20261124T120000.000000001Z";
 const SECOND: &str = "a.20261124T120000.000000002Z";

@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use super::RotatingFile;
 use crate::config::Rotation;
 use crate::sinks::Reopen;
-use crate::sinks::file::segment_name::SegmentNames;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
 use customs_record::entry::audit_log::Position;
+use customs_record::segment_name::SegmentNames;
 use customs_record::stream::{Format, ResumePoint, Stream};
 use customs_record::{Entry, GapEntry, Loss};
 

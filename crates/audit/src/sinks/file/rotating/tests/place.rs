@@ -7,8 +7,8 @@ use std::path::Path;
 use super::{Bench, at, by_size, sequences, verified};
 use crate::config::Rotation;
 use crate::sinks::file::rotating::RotatingFile;
-use crate::sinks::file::segment_name::SegmentNames;
 use crate::sinks::{Place, Reopen};
+use customs_record::segment_name::SegmentNames;
 use customs_record::stream::Format;
 
 /// What another process does to a file, what happens to its place, the advice, and what the next

@@ -2,9 +2,9 @@
 //!
 //! It opens and deletes nothing. The rules:
 //!
-//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` follows. Its
-//!   time never changes, and no file is closed under a name that sorts before one that was closed
-//!   earlier.
+//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` follows; its
+//!   index has `.index` instead. Its time never changes, and no file is closed under a name that
+//!   sorts before one that was closed earlier.
 //! - A name that does not parse back to exactly that does not belong to customs and is left alone.
 
 use std::collections::BTreeMap;
@@ -25,27 +25,104 @@ const GZIP: &str = ".gz";
 /// The suffix of a file that is being compressed.
 const PART: &str = ".gz.part";
 
+/// The suffix of the index of a file, whether that is compressed or not.
+const INDEX: &str = ".index";
+
+/// How many characters the time of a closed file has.
+const TIME_LENGTH: usize = 26;
+
+/// A file of a log that was closed, or something that belongs to one, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentName {
+    /// The name of the log's file.
+    pub log: OsString,
+    /// When it was closed.
+    pub closed: SegmentTime,
+    /// What it is.
+    pub form: SegmentForm,
+}
+
+/// What a file beside the file of a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentForm {
+    /// A closed file as it was written.
+    Plain,
+    /// The whole of it, compressed.
+    Packed,
+    /// The beginning of it, compressed, which is useless.
+    Part,
+    /// Its index.
+    Index,
+}
+
+impl SegmentForm {
+    const ALL: [SegmentForm; 4] = [
+        SegmentForm::Part,
+        SegmentForm::Packed,
+        SegmentForm::Index,
+        SegmentForm::Plain,
+    ];
+
+    fn ending(self) -> &'static str {
+        match self {
+            SegmentForm::Plain => "",
+            SegmentForm::Packed => GZIP,
+            SegmentForm::Part => PART,
+            SegmentForm::Index => INDEX,
+        }
+    }
+}
+
+impl SegmentName {
+    /// Reads the name of a file; `None` if it is not that of a closed file.
+    pub fn parse(name: &OsStr) -> Option<SegmentName> {
+        let bytes = name.as_encoded_bytes();
+        let form = SegmentForm::ALL
+            .into_iter()
+            .find(|form| bytes.ends_with(form.ending().as_bytes()))?;
+        let bytes = bytes.strip_suffix(form.ending().as_bytes())?;
+        let (log, time) = bytes.split_at_checked(bytes.len().checked_sub(TIME_LENGTH)?)?;
+        let closed = SegmentTime::parse(std::str::from_utf8(time).ok()?)?;
+        // What is left is a name, or it would not have been one before.
+        let log = std::str::from_utf8(log.strip_suffix(b".")?).ok()?;
+        (!log.is_empty()).then(|| SegmentName {
+            log: log.into(),
+            closed,
+            form,
+        })
+    }
+}
+
+/// Returns the path of the index of a closed file; `None` if it is not one.
+pub fn index_of(path: &Path) -> Option<PathBuf> {
+    let segment = SegmentName::parse(path.file_name()?)?;
+    let is_segment = matches!(segment.form, SegmentForm::Plain | SegmentForm::Packed);
+    is_segment.then(|| SegmentNames::of(&path.with_file_name(&segment.log)).index(segment.closed))
+}
+
 /// A file and those that were closed before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SegmentNames {
+pub struct SegmentNames {
     directory: PathBuf,
     name: OsString,
 }
 
 /// The forms of one closed file that exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Forms {
+pub struct Forms {
     /// The file as it was written.
-    pub(super) plain: bool,
+    pub plain: bool,
     /// The whole of it, compressed.
-    pub(super) gzip: bool,
+    pub gzip: bool,
     /// The beginning of it, compressed, which is useless.
-    pub(super) part: bool,
+    pub part: bool,
+    /// Its index.
+    pub index: bool,
 }
 
 impl SegmentNames {
     /// Returns the segments of the file at `path`.
-    pub(super) fn of(path: &Path) -> SegmentNames {
+    pub fn of(path: &Path) -> SegmentNames {
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -57,12 +134,15 @@ impl SegmentNames {
     }
 
     /// Returns the directory that holds all of them.
-    pub(super) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Returns the existing closed files, the oldest first.
-    pub(super) fn closed(&self) -> io::Result<BTreeMap<SegmentTime, Forms>> {
+    ///
+    /// # Errors
+    /// If the directory cannot be listed.
+    pub fn closed(&self) -> io::Result<BTreeMap<SegmentTime, Forms>> {
         let mut found: BTreeMap<SegmentTime, Forms> = BTreeMap::new();
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
@@ -73,6 +153,7 @@ impl SegmentNames {
             match ending {
                 GZIP => forms.gzip = true,
                 PART => forms.part = true,
+                INDEX => forms.index = true,
                 _ => forms.plain = true,
             }
         }
@@ -81,7 +162,10 @@ impl SegmentNames {
 
     /// Returns the time under which a file is closed now: later than that of every closed one, even
     /// if the clock was set back.
-    pub(super) fn next(&self, now: UnixNanos) -> io::Result<SegmentTime> {
+    ///
+    /// # Errors
+    /// If the directory cannot be listed.
+    pub fn next(&self, now: UnixNanos) -> io::Result<SegmentTime> {
         let newest = self
             .closed()?
             .pop_last()
@@ -92,18 +176,23 @@ impl SegmentNames {
     }
 
     /// Returns the path of a closed file.
-    pub(super) fn plain(&self, time: SegmentTime) -> PathBuf {
+    pub fn plain(&self, time: SegmentTime) -> PathBuf {
         self.path(time, "")
     }
 
     /// Returns the path of a closed file that is compressed.
-    pub(super) fn gzip(&self, time: SegmentTime) -> PathBuf {
+    pub fn gzip(&self, time: SegmentTime) -> PathBuf {
         self.path(time, GZIP)
     }
 
     /// Returns the path of a closed file while it is being compressed.
-    pub(super) fn part(&self, time: SegmentTime) -> PathBuf {
+    pub fn part(&self, time: SegmentTime) -> PathBuf {
         self.path(time, PART)
+    }
+
+    /// Returns the path of the index of a closed file.
+    pub fn index(&self, time: SegmentTime) -> PathBuf {
+        self.path(time, INDEX)
     }
 
     fn path(&self, time: SegmentTime, ending: &str) -> PathBuf {
@@ -118,7 +207,7 @@ impl SegmentNames {
             .strip_prefix(self.name.as_encoded_bytes())?
             .strip_prefix(b".")?;
         let rest = std::str::from_utf8(rest).ok()?;
-        let ending = [PART, GZIP, ""]
+        let ending = [PART, GZIP, INDEX, ""]
             .into_iter()
             .find(|ending| rest.ends_with(ending))?;
         Some((SegmentTime::parse(rest.strip_suffix(ending)?)?, ending))
@@ -127,7 +216,7 @@ impl SegmentNames {
 
 /// When a file was closed, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SegmentTime(i128);
+pub struct SegmentTime(i128);
 
 impl SegmentTime {
     fn text(self) -> String {
@@ -207,6 +296,44 @@ mod tests {
             ("a.log20261124T120000.000000042Z", None),
         ] {
             assert_eq!(segments.parse(OsStr::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_says_which_log_a_file_belongs_to() {
+        let parse = |name: &str| SegmentName::parse(OsStr::new(name));
+        for (ending, form) in [
+            ("", SegmentForm::Plain),
+            (".gz", SegmentForm::Packed),
+            (".gz.part", SegmentForm::Part),
+            (".index", SegmentForm::Index),
+        ] {
+            let expected = SegmentName {
+                log: "a.log".into(),
+                closed: SegmentTime(NOON.0),
+                form,
+            };
+            let name = format!("a.log.20261124T120000.000000042Z{ending}");
+            assert_eq!(parse(&name), Some(expected), "{name}");
+        }
+        for name in [
+            "a.log",
+            "20261124T120000.000000042Z",
+            ".20261124T120000.000000042Z",
+            "a.log.20261124T120000.42Z",
+            "a.log.20261124T120000.000000042Z.index.gz",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+        let index = Some(PathBuf::from("/x/a.20261124T120000.000000042Z.index"));
+        for (path, expected) in [
+            ("/x/a.20261124T120000.000000042Z", index.clone()),
+            ("/x/a.20261124T120000.000000042Z.gz", index),
+            ("/x/a.20261124T120000.000000042Z.gz.part", None),
+            ("/x/a.20261124T120000.000000042Z.index", None),
+            ("/x/a", None),
+        ] {
+            assert_eq!(index_of(Path::new(path)), expected, "{path}");
         }
     }
 
