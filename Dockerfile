@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     find src crates proto -type f -exec touch {} + \
     && cargo fetch --locked \
-    && cargo build --release --locked --bin customs \
+    && cargo build --release --locked --bin customs --features parquet \
     && cp target/release/customs /customs \
     && /customs --version
 

@@ -3,6 +3,8 @@
 
 # In CI a lock file that does not fit is an error; at home it is brought up to date.
 LOCKED := $(if $(CI),--locked)
+# What releases have and a plain build has not.
+FEATURES := --features customs/parquet
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEEK ?= $(BUILT)/week
 
@@ -35,7 +37,7 @@ demo:
 	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(if $(TLS),--tls) $(BUILT)/release/customs
 
 test: format lint crates-alone manifests release-lint tools
-	cargo test $(LOCKED) --workspace
+	cargo test $(LOCKED) --workspace $(FEATURES)
 	@deploy/monitoring/check $(BUILT)/debug/customs
 	@deploy/monitoring/check --self-test $(BUILT)/debug/customs
 
@@ -87,8 +89,8 @@ dashboard:
 # The audit log of a week, made once, and then read by every tool: WEEK is its directory, CROSSINGS its size. Ten million
 # crossings take 1.5 GB compressed, and some minutes to make. `ONLY="stats verify"` chooses commands.
 week:
-	@test -e $(WEEK)/week.json || cargo bench $(LOCKED) --bench week -- make $(WEEK) --crossings $(or $(CROSSINGS),10000000) --gzip
-	cargo bench $(LOCKED) --bench week -- measure $(WEEK) $(ONLY)
+	@test -e $(WEEK)/week.json || cargo bench $(LOCKED) $(FEATURES) --bench week -- make $(WEEK) --crossings $(or $(CROSSINGS),10000000) --gzip
+	cargo bench $(LOCKED) $(FEATURES) --bench week -- measure $(WEEK) $(ONLY)
 
 # Prints one line for each tool, so that the output of a test run names what it ran against.
 tools:
@@ -99,11 +101,11 @@ format:
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 lint:
-	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items
+	cargo clippy $(LOCKED) --workspace --all-targets $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --quiet $(FEATURES) --workspace --no-deps --document-private-items
 
 # Each crate must build alone, with no more than its own manifest asks for. Tests turn every feature of customs-audit on, so
-# its library is built without features and with each of them as well.
+# its library is built without features and with each of them as well. So is the program without `parquet`.
 crates-alone:
 	@for crate in crates/*/; do \
 		cargo check $(LOCKED) --quiet --all-targets --package customs-$$(basename $$crate) || exit 1; \
@@ -112,6 +114,7 @@ crates-alone:
 	cargo check $(LOCKED) --quiet --package customs-audit --features tokio
 	cargo check $(LOCKED) --quiet --package customs-audit --features network-sinks
 	cargo check $(LOCKED) --quiet --package customs-tls --features client-stream
+	cargo check $(LOCKED) --quiet --package customs --all-targets
 
 # The objects of deploy/: then each of the checks is seen to report a fault.
 manifests:
@@ -127,13 +130,13 @@ mesh:
 msrv:
 	@oldest=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
 	case "$$(rustc --version)" in "rustc $$oldest."*) ;; *) export RUSTUP_TOOLCHAIN=$$oldest ;; esac; \
-	rustc --version && cargo check --locked --workspace --all-targets
+	rustc --version && cargo check --locked --workspace --all-targets $(FEATURES)
 
 deny:
 	@tool=$$(deploy/release/provide-tool cargo-deny | tail -1) && $$tool --locked check $(CHECKS)
 
 docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) $(FEATURES) --workspace --no-deps --document-private-items
 	@deploy/release/check-links
 
 # The workflows, the Dockerfile, the links of the documents, and the release scripts themselves.

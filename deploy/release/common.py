@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # The name of the program, the package, the image and the chart.
 NAME = "customs"
+# What a release has and a plain build has not; the Dockerfile names them too.
+FEATURES = "parquet"
 
 # The targets of a release, each with the name that container images have for it.
 TARGETS = {"x86_64-unknown-linux-musl": "amd64", "aarch64-unknown-linux-musl": "arm64"}

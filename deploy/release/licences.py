@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from common import NAME, ReleaseError, run
+from common import FEATURES, NAME, ReleaseError, run
 
 # What licence files are called. A crate without one is listed with its expression alone.
 FILES = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|UNLICENSE|COPYRIGHT)", re.IGNORECASE)
@@ -16,7 +16,7 @@ FILES = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|UNLICENSE|COPYRIGHT)", re.IGNORE
 
 def packages(target):
     """The packages that the program is made of on a target, without what only builds or tests it."""
-    metadata = json.loads(run("cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target))
+    metadata = json.loads(run("cargo", "metadata", "--format-version", "1", "--locked", "--features", FEATURES, "--filter-platform", target))
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     wanted, seen = [metadata["resolve"]["root"]], set()
     while wanted:

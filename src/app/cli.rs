@@ -20,8 +20,8 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use audit::{
-    AuditCommand, Color, EffectFilter, FilterArgs, StatsArgs, StatsFormat, TailArgs, TailFormat,
-    VerifyArgs, VerifyFormat,
+    AuditCommand, Color, EffectFilter, ExportArgs, ExportPartition, FilterArgs, StatsArgs,
+    StatsFormat, TailArgs, TailFormat, VerifyArgs, VerifyFormat,
 };
 
 pub use client_tls::ClientTlsArgs;

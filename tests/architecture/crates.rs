@@ -23,6 +23,7 @@ const DEPENDS_ON: &[(&str, &[&str])] = &[
     ("sources", &["analysis", "engine", "policy", "record"]),
     ("telemetry", &["engine", "record", "tls"]),
     ("doctor", &["policy"]),
+    ("parquet", &["engine", "record"]),
 ];
 
 /// The packages that depend on a runtime, a server or the operating system.
@@ -47,6 +48,8 @@ const RUNTIMES: [&str; 8] = [
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        // A feature of the program that a plain build leaves out.
+        .args(["--features", "parquet"])
         .current_dir(root())
         .output()
         .unwrap();

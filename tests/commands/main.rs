@@ -16,6 +16,7 @@ mod diff;
 mod doctor;
 mod documents;
 mod examples;
+mod export;
 mod hints;
 mod lint;
 mod mesh;

@@ -1,6 +1,7 @@
-//! The audit log as other programs read it: an OpenTelemetry collector of another project, and a
-//! client of the tail that Python's own tools generated from the published proto. customs is the
-//! real binary; what the consumers get is compared with the file.
+//! The audit log as other programs read it: an OpenTelemetry collector of another project, a client
+//! of the tail that Python's own tools generated from the published proto, and, if customs was built
+//! with it, Parquet files in DuckDB and ClickHouse. customs is the real binary; what the consumers
+//! get is compared with the file.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,8 @@ mod collector;
 mod lines;
 mod otlp;
 mod otlp_tls;
+#[cfg(feature = "parquet")]
+mod query_engines;
 mod subscriber;
 mod tail;
 

@@ -197,6 +197,20 @@ pub const REFUSAL: &[FieldSpec] = RefusalCount::FIELDS;
 /// The fields of `lost`.
 pub const LOSS: &[FieldSpec] = Loss::FIELDS;
 
+/// Returns the fields of a message inside of records, by its name in the proto.
+pub fn message_fields(name: &str) -> Option<&'static [FieldSpec]> {
+    let messages = [
+        (HeaderEntry::NAME, HEADER),
+        (ProblemFields::NAME, PROBLEM),
+        (SourceFields::NAME, SOURCE),
+        (FileFields::NAME, FILE),
+        (RefusalCount::NAME, REFUSAL),
+        (Loss::NAME, LOSS),
+    ];
+    let found = messages.iter().find(|(known, _)| *known == name);
+    found.map(|(_, fields)| *fields)
+}
+
 /// Returns the names of fields.
 pub fn names(fields: &[FieldSpec]) -> Vec<&'static str> {
     fields.iter().map(FieldSpec::name).collect()

@@ -35,6 +35,16 @@ pub fn grpcio_tools() -> Result<Tool> {
     find("grpcio-tools")
 }
 
+/// Returns the path of DuckDB's Python module, `duckdb/__init__.py`.
+pub fn duckdb() -> Result<Tool> {
+    find("duckdb")
+}
+
+/// Returns the path of the Python module with ClickHouse in it, `chdb/__init__.py`.
+pub fn chdb() -> Result<Tool> {
+    find("chdb")
+}
+
 /// Returns h2load 1.52, a load generator for HTTP/2 servers, or what `H2LOAD` names.
 pub fn h2load() -> Result<Tool> {
     find("h2load")

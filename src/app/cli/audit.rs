@@ -20,6 +20,8 @@ pub enum AuditCommand {
     Tail(Box<TailArgs>),
     /// Count records: which callers were denied which hosts, why, and what the dry run denies
     Stats(Box<StatsArgs>),
+    /// Write records as Parquet files, for DuckDB, ClickHouse, Spark and other query engines
+    Export(Box<ExportArgs>),
 }
 
 /// The flags of `audit verify`.
@@ -154,6 +156,30 @@ pub enum StatsFormat {
     Human,
     /// One JSON document
     Json,
+}
+
+/// The flags of `audit export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) files: RecordArgs,
+    /// Where to write: a file that ends in .parquet, or a directory that is empty or does not exist
+    #[arg(long, value_name = "FILE|DIR", required = true)]
+    pub(crate) parquet: PathBuf,
+    /// Give each part of the records a directory of its own, such as date=2026-11-24
+    #[arg(long, value_name = "BY")]
+    pub(crate) partition: Option<ExportPartition>,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// What has a directory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportPartition {
+    /// Each day, by UTC
+    Day,
 }
 
 /// Why the value of a flag is invalid.

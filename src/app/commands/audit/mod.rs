@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use super::{print, print_error, print_json};
 use crate::app::cli::AuditCommand;
 
+mod export;
 mod filter;
 mod follow;
 pub(super) mod format;
+mod losses;
 mod output;
 mod pretty;
 pub(super) mod read;
@@ -28,5 +30,6 @@ pub(super) fn run(command: AuditCommand) -> ExitCode {
         AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::Tail(args) => tail::run(&args),
         AuditCommand::Stats(args) => stats::run(&args),
+        AuditCommand::Export(args) => export::run(&args),
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::format::{caller, host, or_dash, timestamp};
+use super::losses::add_losses;
 use super::top_k::TopK;
 use crate::app::cli::Period;
 use customs_record::fields::DecisionFields;
@@ -154,7 +155,7 @@ impl Stats {
             self.extend(last);
         }
         self.gaps += next.gaps;
-        self.lose(next.lost);
+        add_losses(&mut self.lost, next.lost);
         self.missed = self.missed.saturating_add(next.missed);
         self.withheld += next.withheld;
         self.callers_gone += next.callers_gone;
@@ -172,25 +173,6 @@ impl Stats {
     fn extend(&mut self, time: Timestamp) {
         let (first, last) = self.span.unwrap_or((time, time));
         self.span = Some((first.min(time), last.max(time)));
-    }
-
-    fn lose(&mut self, more: Loss) {
-        let Loss {
-            allows,
-            denials,
-            differing,
-            withheld,
-            events,
-        } = &mut self.lost;
-        for (sum, lost) in [
-            (allows, more.allows),
-            (denials, more.denials),
-            (differing, more.differing),
-            (withheld, more.withheld),
-            (events, more.events),
-        ] {
-            *sum = sum.saturating_add(lost);
-        }
     }
 
     fn decide(&mut self, decision: &DecisionFields<'_>) {
@@ -301,7 +283,8 @@ impl RecordFold for Stats {
             "decision" => self.decide(&fields.decision),
             "gap" => {
                 self.gaps += 1;
-                self.lose(record.whole().and_then(|gap| gap.lost).unwrap_or_default());
+                let lost = record.whole().and_then(|gap| gap.lost);
+                add_losses(&mut self.lost, lost.unwrap_or_default());
             }
             "lag" => {
                 let missed = record
