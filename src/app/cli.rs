@@ -61,8 +61,8 @@ pub enum Command {
     /// Explain the decision for one request, stage by stage; exits with 0 for allow, 1 for deny, 2
     /// for no answer
     Check(Box<CheckArgs>),
-    /// Print the rules and verdicts that differ between two policy sets; exits with 0 if no verdict
-    /// differs, 1 if some do, 2 for no answer
+    /// Print the rules and verdicts that differ between two policy sets, for all requests; exits with
+    /// 0 if no verdict differs, 1 if some do, 2 for no answer, 3 if that is not proved
     Diff(Box<DiffArgs>),
     /// Explain the decision for one request at a moment of the past, with the policies and settings
     /// that were in force then; exits with 0 for allow, 1 for deny, 3 if servers differ, 2 for no

@@ -38,7 +38,7 @@ fn nothing_differs_in_one_line() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
         ended.stdout,
-        "0 newly allowed, 0 newly denied; asked 15 questions and 2 cases\n"
+        "equivalent: proved; asked 0 requests and 2 cases\n"
     );
 }
 
@@ -55,20 +55,23 @@ rules (1)
 newly allowed (1)
   was deny: not_in_allow_list by ep:shop/egress (old/shop.yaml:1)
   is  allow: allowed_by_rule by ep:shop/egress#pay (new/shop.yaml:4)
-    shop/made-up -> http://made-up.pay.example/
+    shop/* -> http://*.pay.example, no port, port 80, port 443, method GET
+      shop/made-up -> http://made-up.pay.example/
 
 newly denied (2)
   was allow: allowed_by_rule by ep:shop/egress#pay (old/shop.yaml:4)
   is  deny: not_in_allow_list by ep:shop/egress (new/shop.yaml:1)
-    shop/made-up -> http://pay.example/
-    shop/made-up -> tcp://pay.example
+    shop/* -> http://pay.example, no port, port 80, port 443
+      shop/made-up -> http://pay.example/
+    shop/* -> tcp://pay.example, no port, port 80, port 443
+      shop/made-up -> tcp://pay.example
 
 cases (1)
   `pays` (old/shop.cases.yaml:5); it held for OLD and fails for NEW
     was allow: allowed_by_rule by ep:shop/egress#pay (old/shop.yaml:4)
     is  deny: not_in_allow_list by ep:shop/egress (new/shop.yaml:1)
 
-1 newly allowed, 2 newly denied; asked ";
+1 region newly allowed, 2 regions newly denied, and no other: proved; asked ";
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.starts_with(expected), "{}", ended.stdout);
 }
@@ -83,13 +86,9 @@ fn many_equal_changes_are_folded() {
             hosts.join(", ")
         )),
     );
-    assert!(
-        ended
-            .stdout
-            .contains("    and 52 more like this: 1 caller, 60 destinations in all\n"),
-        "{}",
-        ended.stdout
-    );
+    let folded =
+        "    shop/* -> http://h0.example, h1.example, h10.example, h11.example and 26 more, ";
+    assert!(ended.stdout.contains(folded), "{}", ended.stdout);
     assert!(ended.stdout.lines().count() < 20, "{}", ended.stdout);
     let entries = |suffix: &str| {
         (0..50)
@@ -105,7 +104,7 @@ fn many_equal_changes_are_folded() {
         "{}",
         ended.stdout
     );
-    let rest = "  and 76 questions in 38 groups more like these; `--format json` prints all\n";
+    let rest = "  and 76 regions in 38 groups more like these; `--format json` prints all\n";
     assert_eq!(ended.stdout.matches(rest).count(), 2, "{}", ended.stdout);
 }
 
@@ -150,7 +149,7 @@ fn a_case_alone_can_show_another_verdict() {
     let ended = folder.run("diff old new --now 2026-11-01T00:00:00Z");
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
     assert!(
-        ended.stdout.contains("0 newly allowed, 0 newly denied; "),
+        ended.stdout.contains("equivalent: proved; "),
         "{}",
         ended.stdout
     );
@@ -162,12 +161,9 @@ fn a_case_alone_can_show_another_verdict() {
         ended.stdout
     );
     let ended = compare(&deny("values"), &deny("notValues"));
-    assert_eq!(
-        ended.code,
-        Some(0),
-        "the gateway's own address is not asked about: {}",
-        ended.stdout
-    );
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    let gateway = "http://made-up.invalid/ (gateway 192.0.2.9)";
+    assert!(ended.stdout.contains(gateway), "{}", ended.stdout);
 }
 
 #[test]
@@ -226,6 +222,34 @@ fn several_directories_are_the_sources_of_one_set() {
 }
 
 #[test]
+fn what_is_not_proved_is_not_called_equivalent() {
+    let deny = |value: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: a, namespace: istio-system}}\n\
+             spec: {{action: DENY, rules: [{{when: [{{key: 'request.headers[x-a]', values: ['{value}']}}]}}]}}\n"
+        )
+    };
+    let folder = Folder::with(&[("old/a.yaml", &deny("a,b")), ("new/a.yaml", &deny("b,a"))]);
+    let ended = folder.run("diff old new");
+    assert_eq!(ended.code, Some(3), "{}", ended.stdout);
+    let last = ended.stdout.lines().last().unwrap();
+    assert!(
+        last.starts_with("equivalent: not proved, "),
+        "{}",
+        ended.stdout
+    );
+    let why = ": a pattern for headers that have several parts\n";
+    assert!(
+        ended.stdout.contains("not compared (") && ended.stdout.contains(why),
+        "{}",
+        ended.stdout
+    );
+    let report = folder.run("diff old new --format json").json();
+    assert_eq!(report["proved"], false);
+    assert!(!report["left"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn json_has_everything() {
     let folder = versions(&shop(PAY), &shop("{name: pay, hosts: ['*.pay.example']}"));
     let ended = folder.run("diff old new --format json");
@@ -243,7 +267,10 @@ fn json_has_everything() {
         (&"allowed".into(), &"deny".into())
     );
     assert_eq!(allowed["new"]["rule"], "ep:shop/egress#pay");
-    assert_eq!(allowed["questions"][0]["to"], "http://made-up.pay.example/");
+    let region = &allowed["regions"][0];
+    assert_eq!(region["witness"]["from"], "shop/made-up");
+    assert_eq!(region["witness"]["to"], "http://made-up.pay.example/");
+    assert_eq!(region["callers"], serde_json::json!(["shop/*"]));
     assert_eq!(
         (&report["cases"][0]["name"], &report["cases"][0]["shift"]),
         (&"pays".into(), &"denied".into())
@@ -253,8 +280,12 @@ fn json_has_everything() {
         (&true.into(), &false.into())
     );
     assert_eq!(
-        (&report["asked"]["cases"], &report["leftOut"]),
-        (&2.into(), &0.into())
+        (
+            &report["asked"]["cases"],
+            &report["proved"],
+            &report["left"]
+        ),
+        (&2.into(), &true.into(), &serde_json::json!([]))
     );
 }
 

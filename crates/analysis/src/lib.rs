@@ -1,8 +1,9 @@
 //! Analyses of whole policy sets, beyond the answer to one request.
 //!
-//! [`findings`] reports effects of a set that its authors may not have intended. [`diff`] compares
-//! two compiled sets: which rules differ, and which callers get other answers. [`explain`] shows
-//! why one request gets its answer. This crate never changes a verdict and never reads a file.
+//! [`findings`] reports effects of a set that its authors may not have intended. [`regions`] cuts all
+//! requests into the cells that no rule tells apart. [`diff`] compares two compiled sets by them:
+//! which rules differ, and which requests get other answers. [`explain`] shows why one request gets
+//! its answer. This crate never changes a verdict and never reads a file.
 
 #![cfg_attr(
     test,
@@ -20,9 +21,3 @@ pub mod explain;
 pub mod findings;
 pub mod regions;
 mod rule_changes;
-mod sample_callers;
-mod sample_destinations;
-mod sample_requests;
-
-pub use sample_callers::SampleCaller;
-pub use sample_destinations::SampleDestination;

@@ -122,6 +122,17 @@ pub struct RuleChange {
     pub origin: String,
 }
 
+impl RuleChange {
+    /// Returns whether the change can change an answer, and not only what is said of it.
+    pub(crate) fn changes_answers(&self) -> bool {
+        let says_only = |part: &&'static str| matches!(*part, "owner" | "reason" | "ticket");
+        match &self.change {
+            Change::Added | Change::Removed => true,
+            Change::Changed(parts) => !parts.iter().all(says_only),
+        }
+    }
+}
+
 /// What happened to a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {

@@ -21,7 +21,7 @@ use super::pattern::{Match, TextPattern};
 use super::work_count;
 
 /// The most parts of a header, over all of its values, that are compared.
-pub(crate) const MAX_PARTS: usize = 1_024;
+pub const MAX_PARTS: usize = 1_024;
 
 /// The most bytes of a header, all of its values joined, that are compared.
 pub const MAX_BYTES: usize = 64 * 1_024;

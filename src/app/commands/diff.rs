@@ -1,9 +1,10 @@
 //! `customs diff`: shows what a change of policies newly allows or denies, before it is merged.
 //!
-//! Both sets are loaded as `serve` would, with the same settings. The engine compares their answers
-//! to questions made from the rules' own values, and this module compares their answers to the test
-//! cases. The exit code is 0 if no verdict differs, 1 if some do, 2 if a set does not load.
-//! Differences in the dry run, the reason or the rule alone are printed and do not fail.
+//! Both sets are loaded as `serve` would, with the same settings. `customs_analysis` compares their
+//! answers to all requests, region by region, and this module compares their answers to the test
+//! cases. The exit code is 0 if it is proved that no verdict differs, 1 if some do, 2 if a set does
+//! not load, and 3 if no verdict is known to differ and a region was not compared. Differences in
+//! the dry run, the reason or the rule alone are printed and do not fail.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::Problem;
 use customs_sources::PolicyDirectory;
+
+/// The exit code if no verdict is known to differ, and a region was not compared.
+const NOT_PROVED: u8 = 3;
 
 /// Compares two sets and prints how they differ.
 pub(super) fn run(args: DiffArgs) -> ExitCode {
@@ -62,7 +66,10 @@ pub(super) fn run(args: DiffArgs) -> ExitCode {
             DiffFormat::Human => print(&diff_report::paper(&report)),
             DiffFormat::Json => print_json(&diff_report::document(&report)),
         }
-        verdict(!report.changes_verdicts())
+        match (report.changes_verdicts(), report.is_proved()) {
+            (false, false) => ExitCode::from(NOT_PROVED),
+            (differs, _) => verdict(!differs),
+        }
     })
 }
 
@@ -120,7 +127,7 @@ fn ask(cases: Vec<Case>, old: &Snapshot, new: &Snapshot, now: UnixNanos) -> Case
         let decisions = [old, new].map(|set| answer::decide(&case.query, set, now));
         let [before, after] = decisions;
         let holds = (test::passes(&case, &before), test::passes(&case, &after));
-        let answers = Shifted::between(before, after);
+        let answers = Shifted::between(&before, &after);
         (answers.is_some() || holds.0 != holds.1).then_some(CaseChange {
             case,
             answers,

@@ -2,31 +2,37 @@
 //! JSON.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::cases::Case;
 use super::counted;
-use customs_analysis::diff::{Change, Diff, Group, RuleChange, Shift, Shifted, VerdictChange};
+use customs_analysis::diff::{Change, Diff, Group, Region, RuleChange, Shift, Shifted};
+use customs_analysis::regions::SampleRequest;
 use customs_engine::decision::Answer;
 use customs_policy::printable;
 
-/// The number of questions that the text shows of a group.
+/// The number of regions that the text shows of a group.
 const TOLD: usize = 8;
 
 /// The number of groups that it shows of one kind.
 const GROUPS_TOLD: usize = 12;
 
-/// The number of groups, with one question each, that it shows if the verdict is the same.
+/// The number of groups, with one region each, that it shows if the verdict is the same.
 const ASIDES_TOLD: usize = 3;
 
 /// The number of rules that it shows.
 const RULES_TOLD: usize = 40;
 
+/// The number of callers that it shows of a region.
+const CALLERS_TOLD: usize = 4;
+
+/// The number of regions that it shows of those that are left.
+const LEFT_TOLD: usize = 12;
+
 /// Everything that differs.
 pub(super) struct Report {
-    /// The differences found with the rules' own values.
+    /// The rules and the regions that differ.
     pub diff: Diff,
     /// The differences found with the test cases.
     pub cases: Cases,
@@ -62,6 +68,11 @@ impl Report {
         };
         self.diff.changes_verdicts() || self.cases.changes.iter().any(case)
     }
+
+    /// Returns whether a verdict may differ of which nothing is said.
+    pub(super) fn is_proved(&self) -> bool {
+        self.diff.is_proved()
+    }
 }
 
 /// Returns all differences as text.
@@ -78,12 +89,16 @@ pub(super) fn paper(report: &Report) -> String {
     );
     for shift in Shift::ALL {
         let mut groups = of(shift, report);
-        groups.sort_by_key(|group| Reverse(group.changes.len()));
+        groups.sort_by_key(|group| Reverse(group.count()));
         section(
-            format!("{} ({})", title(shift), questions(&groups)),
+            format!("{} ({})", title(shift), regions(&groups)),
             shifted(shift, &groups, &report.own),
         );
     }
+    section(
+        format!("not compared ({})", report.diff.left.len()),
+        left(report),
+    );
     let cases = &report.cases.changes;
     section(
         format!("cases ({})", cases.len()),
@@ -105,8 +120,17 @@ fn of(shift: Shift, report: &Report) -> Vec<&Group> {
         .collect()
 }
 
-fn questions(groups: &[&Group]) -> usize {
-    groups.iter().map(|group| group.changes.len()).sum()
+fn regions(groups: &[&Group]) -> usize {
+    groups.iter().map(|group| group.count()).sum()
+}
+
+/// Returns the first regions of which nothing is known.
+fn left(report: &Report) -> Vec<String> {
+    let left = &report.diff.left;
+    let line = |left: &customs_analysis::diff::Left| format!("  {}", left.words);
+    let more = left.len().saturating_sub(LEFT_TOLD);
+    let more = (more > 0).then(|| format!("  and {more} more; `--format json` prints all"));
+    left.iter().take(LEFT_TOLD).map(line).chain(more).collect()
 }
 
 /// Returns the largest groups of one kind.
@@ -122,7 +146,7 @@ fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<String> {
         .flat_map(|group| group_lines(group, own));
     let rest = groups.get(most..).unwrap_or_default();
     let more = || {
-        let count = counted(questions(rest), "question");
+        let count = counted(regions(rest), "region");
         format!(
             "  and {count} in {} more like these; `--format json` prints all",
             counted(rest.len(), "group")
@@ -164,50 +188,43 @@ fn rule(change: &RuleChange) -> String {
     format!("  {what:<8} {} ({}){parts}", change.id, change.origin)
 }
 
-/// Returns the old and the new answer of a group, and its first questions.
+/// Returns the old and the new answer of a group, and its first regions, each with a request.
 fn group_lines(group: &Group, own: &str) -> Vec<String> {
-    let changes = &group.changes;
     let shown = if group.answers.shift.is_verdict() {
         TOLD
     } else {
         1
     };
-    let callers: Vec<String> = changes
-        .iter()
-        .take(shown)
-        .map(|change| change.caller.spelt(own))
-        .collect();
-    let width = callers.iter().map(String::len).max().unwrap_or(0);
-    let from = |change: &VerdictChange| {
-        change
-            .caller
-            .address
-            .map(|address| format!(" from {address}"))
-            .unwrap_or_default()
-    };
-    let line = |(caller, change): (&String, &VerdictChange)| {
-        format!(
-            "    {caller:<width$}{} -> {}",
-            from(change),
-            change.destination
-        )
-    };
     let mut lines = was_and_is(&group.answers, "  ");
-    lines.extend(callers.iter().zip(changes).map(line));
-    let rest = changes.get(shown..).unwrap_or_default();
-    if !rest.is_empty() {
-        let callers: BTreeSet<_> = changes.iter().map(|change| &change.caller).collect();
-        let destinations: BTreeSet<_> = changes.iter().map(|change| &change.destination).collect();
-        let (callers, destinations) = (
-            counted(callers.len(), "caller"),
-            counted(destinations.len(), "destination"),
-        );
-        lines.push(format!(
-            "    and {} more like this: {callers}, {destinations} in all",
-            rest.len()
-        ));
+    let first = group.regions.iter().take(shown);
+    lines.extend(first.flat_map(|region| region_lines(region, own)));
+    let rest = group.count().saturating_sub(shown);
+    if rest > 0 {
+        let count = counted(rest, "region");
+        lines.push(format!("    and {count} more like this"));
     }
     lines
+}
+
+/// Returns a region, and one of its requests as `customs check` would be asked.
+fn region_lines(region: &Region, own: &str) -> [String; 2] {
+    let mut callers: Vec<&str> = region.callers.iter().map(String::as_str).collect();
+    let more = callers.len().saturating_sub(CALLERS_TOLD) + region.more_callers;
+    callers.truncate(CALLERS_TOLD);
+    let callers = callers.join(", ");
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let Region {
+        destination,
+        witness,
+        ..
+    } = region;
+    [
+        format!("    {callers}{more} -> {destination}"),
+        format!("      {} -> {witness}", witness.caller(own)),
+    ]
 }
 
 fn was_and_is(answers: &Shifted, indent: &str) -> Vec<String> {
@@ -250,17 +267,23 @@ fn case(change: &CaseChange) -> Vec<String> {
 }
 
 fn summary(report: &Report) -> String {
-    let (allowed, denied) = (
-        questions(&of(Shift::Allowed, report)),
-        questions(&of(Shift::Denied, report)),
-    );
-    let asked = format!("asked {}", counted(report.diff.asked, "question"));
-    let left_out = match report.diff.left_out {
-        0 => String::new(),
-        more => format!("; up to {more} more were left out"),
+    let count = |shift| regions(&of(shift, report));
+    let (allowed, denied) = (count(Shift::Allowed), count(Shift::Denied));
+    let found = match (allowed, denied, count(Shift::DryRun)) {
+        (0, 0, 0) => "equivalent".to_owned(),
+        (0, 0, _) => "equivalent but for the dry run".to_owned(),
+        _ => {
+            let (allowed, denied) = (counted(allowed, "region"), counted(denied, "region"));
+            format!("{allowed} newly allowed, {denied} newly denied, and no other")
+        }
     };
+    let proved = match report.diff.left.len() {
+        0 => "proved".to_owned(),
+        left => format!("not proved, {} not compared", counted(left, "region")),
+    };
+    let asked = counted(report.diff.asked, "request");
     let cases = counted(report.cases.asked, "case");
-    format!("{allowed} newly allowed, {denied} newly denied; {asked} and {cases}{left_out}")
+    format!("{found}: {proved}; asked {asked} and {cases}")
 }
 
 /// Returns all differences as one JSON object.
@@ -273,13 +296,27 @@ pub(super) fn document(report: &Report) -> Value {
         .map(|group| group_document(group, &report.own))
         .collect();
     let cases: Vec<Value> = report.cases.changes.iter().map(case_document).collect();
+    let left = report.diff.left.iter().map(|left| {
+        let near = left.sample.as_ref();
+        json!({
+            "region": left.words,
+            "near": near.map(|sample| request_document(sample, &report.own)),
+        })
+    });
+    let left: Vec<Value> = left.collect();
     json!({
         "rules": rules,
         "changes": groups,
         "cases": cases,
-        "asked": { "questions": report.diff.asked, "cases": report.cases.asked },
-        "leftOut": report.diff.left_out,
+        "asked": { "requests": report.diff.asked, "cases": report.cases.asked },
+        "proved": report.is_proved(),
+        "left": left,
     })
+}
+
+/// Returns a request as `customs check` would be asked.
+fn request_document(sample: &SampleRequest, own: &str) -> Value {
+    json!({ "from": sample.caller(own), "to": sample.to_string() })
 }
 
 fn rule_document(change: &RuleChange) -> Value {
@@ -292,19 +329,21 @@ fn rule_document(change: &RuleChange) -> Value {
 }
 
 fn group_document(group: &Group, own: &str) -> Value {
-    let question = |change: &VerdictChange| {
+    let region = |region: &Region| {
         json!({
-            "from": change.caller.spelt(own),
-            "sourceIp": change.caller.address,
-            "to": change.destination.to_string(),
+            "callers": region.callers,
+            "moreCallers": region.more_callers,
+            "destination": region.destination,
+            "witness": request_document(&region.witness, own),
         })
     };
-    let questions: Vec<Value> = group.changes.iter().map(question).collect();
+    let regions: Vec<Value> = group.regions.iter().map(region).collect();
     json!({
         "shift": name(group.answers.shift),
         "old": answer_document(&group.answers.old),
         "new": answer_document(&group.answers.new),
-        "questions": questions,
+        "regions": regions,
+        "moreRegions": group.more,
     })
 }
 

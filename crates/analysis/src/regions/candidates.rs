@@ -18,7 +18,12 @@ use customs_engine::host::{Authority, Host};
 use customs_engine::pattern::{PortPattern, TextPattern};
 use customs_engine::settings::Settings;
 
+mod address;
+mod closure;
+mod header;
+mod path;
 mod port;
+mod sni;
 mod text;
 
 /// A request that stands for a class.
@@ -30,6 +35,20 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Returns it with the readings of the path that were chosen before.
+    pub(super) fn after(self, before: &Witness) -> Candidate {
+        match (self.witness, before) {
+            (Witness::Real(sample), Witness::WithReadings(_, readings)) => Candidate {
+                witness: Witness::WithReadings(sample, readings.clone()),
+                words: self.words,
+            },
+            (witness, _) => Candidate {
+                witness,
+                words: self.words,
+            },
+        }
+    }
+
     fn of(sample: SampleRequest, words: impl Into<String>) -> Candidate {
         Candidate {
             witness: Witness::Real(sample),
@@ -59,9 +78,10 @@ impl<'f> Question<'_, 'f> {
         match self.level {
             Level::Port => self.ports(),
             Level::Method => self.methods(),
-            Level::Path | Level::Address | Level::Sni | Level::Header(_) => {
-                Err(LeftReason::TooManyPatterns)
-            }
+            Level::Path => self.paths(),
+            Level::Address => self.addresses(),
+            Level::Sni => self.snis(),
+            Level::Header(name) => self.header(name),
         }
     }
 

@@ -150,7 +150,6 @@ impl Part<'_> {
 pub(super) enum Witness {
     /// It is of the cell.
     Real(SampleRequest),
-    #[allow(dead_code)]
     /// It is of the cell but for its path: no path was found with such readings.
     WithReadings(SampleRequest, Vec<String>),
 }
@@ -175,7 +174,7 @@ pub struct Cell<'f> {
     pub(super) decisions: Vec<Decision>,
 }
 
-impl Cell<'_> {
+impl<'f> Cell<'f> {
     /// Returns the decision of each set, in the order of the space.
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
@@ -191,13 +190,23 @@ impl Cell<'_> {
         }
     }
 
+    /// Returns the callers of the cell, as policies write them.
+    pub fn callers(&self) -> Vec<String> {
+        super::words::callers(&self.part)
+    }
+
+    /// Returns the destinations of the cell and what else its requests have in common, in words.
+    pub fn destination(&self) -> String {
+        super::words::destination(&self.part)
+    }
+
     /// Returns whether a request is of the cell.
     pub fn contains(&self, request: &Request<'_>) -> bool {
         self.part.contains(request)
     }
 
     /// Returns the region to report if the cell's answers matter and it has no witness.
-    pub fn to_left(&self) -> LeftRegion<'_> {
+    pub fn to_left(&self) -> LeftRegion<'f> {
         LeftRegion {
             part: self.part.clone(),
             hosts: None,
@@ -227,7 +236,7 @@ pub enum LeftReason {
     TooManyPatterns,
     /// Hosts that many patterns tell apart in ways that were not all tried.
     Hosts,
-    /// A header that says something about another attribute as well.
+    /// A pattern that compares several parts of a header together.
     Header,
     /// No path was found that is read in these ways together.
     NoPathFound,
@@ -244,7 +253,7 @@ impl LeftReason {
             LeftReason::Budget => "more cells than the limit",
             LeftReason::TooManyPatterns => "too many patterns for one attribute",
             LeftReason::Hosts => "hosts that too many patterns tell apart",
-            LeftReason::Header => "a condition on a header that also says something else",
+            LeftReason::Header => "a pattern for headers that have several parts",
             LeftReason::NoPathFound => "no path was found that servers read in these ways together",
             LeftReason::NoSample => "no request was found that has these attributes together",
             LeftReason::Stopped => "not looked at",

@@ -17,11 +17,13 @@ use super::frame::{Focus, Frame};
 use super::hosts::{HostClass, HostTable, MissingHosts, bracketed};
 use super::level::Level;
 use super::sample_request::{SampleRequest, SampleTarget};
-use super::space::{ClauseList, Space};
+use super::space::{ClauseList, Owner, Space};
 use customs_engine::decision::Decision;
 use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;
+use customs_engine::identity::Principal;
 use customs_engine::rule::Rule;
+use customs_engine::settings::{IdentitySource, Settings};
 
 /// The most regions that are listed as left; further ones become one.
 const MAX_LEFT: usize = 1_000;
@@ -61,15 +63,15 @@ impl Space<'_> {
         &'e self,
         within: Option<Within<'e>>,
         budget: usize,
-        visit: impl FnMut(&Cell<'_>) -> ControlFlow<()>,
+        visit: impl FnMut(&Cell<'e>) -> ControlFlow<()>,
     ) -> Exploration<'e> {
         let mut list = ClauseList {
             clauses: Vec::new(),
-            owners: self.owners,
+            owners: self.owners.clone(),
         };
         let mut focus = Focus::Everything;
         if let Some(Within { rule, effect }) = within {
-            list.rule(rule, effect);
+            list.rule(rule, effect, Owner::Guard);
             let of_space = self.clauses.iter().map(|_| false);
             let of_rule = list.clauses.iter().map(|clause| !clause.is_exception);
             focus = Focus::Only(of_space.chain(of_rule).collect());
@@ -87,7 +89,7 @@ impl Space<'_> {
 pub(super) fn explore<'f>(
     frame: Frame<'f>,
     budget: usize,
-    visit: impl FnMut(&Cell<'_>) -> ControlFlow<()>,
+    visit: impl FnMut(&Cell<'f>) -> ControlFlow<()>,
 ) -> Exploration<'f> {
     let mut explorer = Explorer {
         frame: Rc::new(frame),
@@ -110,7 +112,7 @@ struct Explorer<'f, V> {
     outcome: Exploration<'f>,
 }
 
-impl<'f, V: FnMut(&Cell<'_>) -> ControlFlow<()>> Explorer<'f, V> {
+impl<'f, V: FnMut(&Cell<'f>) -> ControlFlow<()>> Explorer<'f, V> {
     fn run(&mut self) {
         let found = caller_groups(&self.frame);
         let mut part = Part {
@@ -166,6 +168,9 @@ impl<'f, V: FnMut(&Cell<'_>) -> ControlFlow<()>> Explorer<'f, V> {
             return ControlFlow::Continue(());
         }
         let principal = principal(&group);
+        let settings = self.frame.space.settings();
+        let reads_header = |settings: &Settings| settings.identity_source == IdentitySource::Xfcc;
+        let is_unknown_on_tcp = !principal.is_empty() && settings.is_some_and(reads_header);
         let table = Rc::new(HostTable::of(&self.frame, &group.clauses));
         let found = table.classes(&self.frame);
         for missing in found.missing {
@@ -184,6 +189,9 @@ impl<'f, V: FnMut(&Cell<'_>) -> ControlFlow<()>> Explorer<'f, V> {
             let text = members.first().map(|member| bracketed(&member.host));
             let (key, members): (Rc<[u64]>, _) = (key.into(), Rc::from(members));
             for is_http in [true, false] {
+                if !is_http && is_unknown_on_tcp {
+                    continue;
+                }
                 let text = text.clone().unwrap_or_default();
                 part.hosts = Some(Hosts {
                     is_http,
@@ -200,6 +208,9 @@ impl<'f, V: FnMut(&Cell<'_>) -> ControlFlow<()>> Explorer<'f, V> {
             }
         }
         for (kind, target) in odd_targets() {
+            if is_unknown_on_tcp && !matches!(target, SampleTarget::Http(_)) {
+                continue;
+            }
             part.hosts = Some(Hosts {
                 is_http: matches!(target, SampleTarget::Http(_)),
                 kind,
@@ -267,13 +278,15 @@ impl<'f, V: FnMut(&Cell<'_>) -> ControlFlow<()>> Explorer<'f, V> {
             sample,
         };
         let candidates = match question.candidates() {
-            Ok(candidates) => candidates,
+            Ok(candidates) => candidates
+                .into_iter()
+                .map(|candidate| candidate.after(&witness)),
             Err(why) => {
                 self.leave(part, None, why, Some(sample));
                 return ControlFlow::Continue(());
             }
         };
-        let classes = classes(part, &level, &asked, candidates);
+        let classes = classes(part, &level, &asked, candidates.collect());
         let is_cut = classes.len() > 1;
         for class in classes {
             let mut left = clauses.clone();
@@ -378,7 +391,11 @@ impl<'f, V: FnMut(&Cell<'_>) -> ControlFlow<()>> Explorer<'f, V> {
                 Some(readings) => EvalContext::with_readings(request, readings),
                 None => EvalContext::new(request),
             };
-            if !part.is_of_hosts(&request.destination.host) || !part.meets_cuts(&context) {
+            let is_caller = request.principal == Principal::parse(&sample.principal);
+            if !is_caller
+                || !part.is_of_hosts(&request.destination.host)
+                || !part.meets_cuts(&context)
+            {
                 return None;
             }
             let Space { snapshots, now, .. } = self.frame.space;

@@ -12,19 +12,13 @@ use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
 use super::addresses;
-use super::callers::MADE_UP;
 use super::clause::ClauseId;
 use super::frame::Frame;
+use super::host_names::Names;
 use customs_engine::condition::Condition;
 use customs_engine::header_values::AUTHORITY;
-use customs_engine::host::{Authority, Host, HostParseError, embedded};
+use customs_engine::host::{self, Authority, Host, embedded};
 use customs_engine::pattern::{HostKey, HostPattern, LooseText, Match, PortPattern, TextPattern};
-
-/// A host that no rule names: nothing below `invalid` exists (RFC 6761).
-const NOWHERE: &str = "made-up.invalid";
-
-/// How many names are tried for one that only the patterns meant match.
-const TRIES: u32 = 64;
 
 /// A host pattern of a clause.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +67,8 @@ pub(super) struct HostTable<'s> {
     lengths: BTreeSet<(bool, u8)>,
     /// The clauses that are about every host, but for those that they exclude; ascending.
     open: Vec<ClauseId>,
-    /// Conditions on the authority, which cut hosts by their texts.
+    /// Conditions on the authority, and on the SNI, which on TCP names the host: they cut hosts by
+    /// their texts.
     authorities: Vec<&'s TextPattern>,
 }
 
@@ -133,12 +128,14 @@ impl<'s> HostTable<'s> {
                 continue;
             };
             for condition in clause.when {
-                if let Condition::Header { name, values } = condition
-                    && name == AUTHORITY
-                {
-                    let both = values.any_of().iter().chain(values.none_of());
-                    table.authorities.extend(both);
-                }
+                let values = match condition {
+                    Condition::Header { name, values } if name == AUTHORITY => values,
+                    Condition::Sni(values) => values,
+                    _ => continue,
+                };
+                table
+                    .authorities
+                    .extend(values.any_of().iter().chain(values.none_of()));
             }
             let Some(operation) = clause.operation else {
                 table.open.push(*number);
@@ -271,9 +268,7 @@ impl<'s> HostTable<'s> {
         let may_match = |pattern: &&TextPattern| {
             let folded = |text: &str| text.to_ascii_lowercase();
             match pattern {
-                TextPattern::Exact(exact) => {
-                    Authority::parse(exact).is_ok_and(|read| read.host == *host)
-                }
+                TextPattern::Exact(exact) => named(exact).any(|named| named == *host),
                 TextPattern::Prefix(prefix) => {
                     let prefix = folded(prefix);
                     text.starts_with(&prefix) || prefix.starts_with(&text)
@@ -357,127 +352,16 @@ impl<'s> HostTable<'s> {
     }
 }
 
-/// No name was found that only the patterns meant match.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("no name matches these patterns alone")]
-struct NoNameError;
-
-/// The texts by which names are told apart.
-#[derive(Debug, Default)]
-struct Names {
-    exact: BTreeSet<String>,
-    /// With or without a leading dot.
-    suffixes: BTreeSet<String>,
-    prefixes: BTreeSet<String>,
-}
-
-impl Names {
-    fn add_authority(&mut self, pattern: &TextPattern) {
-        let without_port = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            let host = text.split_once(':').map_or(&*text, |(host, _)| host);
-            host.strip_suffix('.').unwrap_or(host).to_owned()
-        };
-        match pattern {
-            TextPattern::Exact(text) => {
-                if let Ok(Authority {
-                    host: Host::Name(name),
-                    ..
-                }) = Authority::parse(text)
-                {
-                    self.exact.insert(name.into_owned());
-                }
-            }
-            TextPattern::Prefix(text) => {
-                let host = without_port(text);
-                let is_whole = host.len() < text.len();
-                self.exact.insert(host.clone());
-                if !is_whole {
-                    self.prefixes.insert(host);
-                }
-            }
-            TextPattern::Suffix(text) => {
-                let host = without_port(text);
-                self.exact.insert(host.trim_start_matches('.').to_owned());
-                self.suffixes.insert(host);
-            }
-            TextPattern::Any => {}
-        }
-        self.exact.remove("");
-        self.suffixes.remove("");
-        self.prefixes.remove("");
-    }
-
-    /// The members, and whether every class has one.
-    fn members(&self) -> (Vec<HostMember>, bool) {
-        let (mut members, mut are_all): (Vec<HostMember>, bool) = (Vec::new(), true);
-        for name in &self.exact {
-            let read = Authority::parse(name).ok().map(|read| read.host);
-            if let Some(host @ Host::Name(_)) = read {
-                members.push(HostMember {
-                    host: host.into_owned(),
-                    name: HostName::Exactly(name.clone()),
-                });
-            }
-        }
-        let prefixes = std::iter::once(None).chain(self.prefixes.iter().map(Some));
-        for prefix in prefixes {
-            let suffixes = std::iter::once(None).chain(self.suffixes.iter().map(Some));
-            for suffix in suffixes {
-                let texts = (
-                    prefix.map(String::as_str).unwrap_or_default(),
-                    suffix.map(String::as_str).unwrap_or_default(),
-                );
-                match self.member(texts) {
-                    Ok(member) => members.extend(member),
-                    Err(NoNameError) => are_all = false,
-                }
-            }
-        }
-        (members, are_all)
-    }
-
-    /// A name that begins and ends so, for which no longer prefix or suffix does; nothing if every
-    /// such name is too long.
-    fn member(&self, (prefix, suffix): (&str, &str)) -> Result<Option<HostMember>, NoNameError> {
-        let labels = [MADE_UP, "x", "y", "z"].map(str::to_owned).into_iter();
-        let labels = labels.chain((0..TRIES).map(|number| format!("{MADE_UP}-{number}")));
-        let names = labels.map(|label| match (prefix, suffix) {
-            ("", "") if label == MADE_UP => NOWHERE.to_owned(),
-            (prefix, "") => format!("{prefix}{label}"),
-            (prefix, suffix) => format!("{prefix}{label}{suffix}"),
-        });
-        let mut names = names.filter(|name| self.is_of(name, (prefix, suffix)));
-        let read = |name: String| match Authority::parse(&name) {
-            Ok(Authority {
-                host: host @ Host::Name(_),
-                ..
-            }) => Some(host.into_owned()),
-            _ => None,
-        };
-        let Some(host) = names.find_map(read) else {
-            let shortest = format!("{prefix}x{suffix}");
-            return match Authority::parse(&shortest) {
-                Err(HostParseError::TooLong) => Ok(None),
-                _ => Err(NoNameError),
-            };
-        };
-        let name = match (prefix, suffix) {
-            ("", "") => HostName::Other,
-            (prefix, suffix) => HostName::Within(format!("{prefix}*{suffix}")),
-        };
-        Ok(Some(HostMember { host, name }))
-    }
-
-    fn is_of(&self, name: &str, (prefix, suffix): (&str, &str)) -> bool {
-        let longer_suffix = (0..name.len().saturating_sub(suffix.len()))
-            .filter_map(|at| name.get(at..))
-            .any(|tail| self.suffixes.contains(tail));
-        let longer_prefix = (prefix.len() + 1..=name.len())
-            .filter_map(|end| name.get(..end))
-            .any(|head| self.prefixes.contains(head));
-        !self.exact.contains(name) && !longer_suffix && !longer_prefix
-    }
+/// The hosts that a text names, as an authority and as an SNI.
+pub(super) fn named(text: &str) -> impl Iterator<Item = Host<'static>> {
+    let lower = text.to_ascii_lowercase();
+    let read = [Authority::parse(&lower), host::parse_server_name(&lower)];
+    let hosts: Vec<Host<'static>> = read
+        .into_iter()
+        .flatten()
+        .map(|read| read.host.into_owned())
+        .collect();
+    hosts.into_iter()
 }
 
 /// A host as an authority has it.

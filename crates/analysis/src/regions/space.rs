@@ -1,5 +1,6 @@
 //! The space of all requests, cut by the rules of some sets.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -7,14 +8,17 @@ use rustc_hash::FxHashMap;
 use super::clause::{Clause, ClauseCallers, ClauseId, Variant};
 use super::exact_namespaces;
 use customs_engine::effect::Effect;
+use customs_engine::enforcement::Enforcement;
+use customs_engine::field::Field;
 use customs_engine::identity::{Caller, Principal};
 use customs_engine::operation::Operation;
 use customs_engine::pass::Pass;
+use customs_engine::pattern::TextPattern;
 use customs_engine::rule::Rule;
 use customs_engine::rule_info::RuleId;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
-use customs_engine::subject::{CallerMatch, SubjectList};
+use customs_engine::subject::{CallerMatch, Source, Subject, SubjectList};
 use customs_engine::time::UnixNanos;
 
 /// Both passes, in the order in which facts about them are listed.
@@ -30,21 +34,67 @@ pub struct Space<'s> {
     pub(super) by_namespace: FxHashMap<&'s str, Vec<ClauseId>>,
     /// The other clauses.
     pub(super) generic: Vec<ClauseId>,
-    /// How many rules the clauses are of.
-    pub(super) owners: u32,
+    /// What the clauses are of.
+    pub(super) owners: Vec<Owner<'s>>,
+    pub(super) pseudo: PseudoClauses,
+}
+
+/// What a clause is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner<'s> {
+    /// A rule of a set, or a policy that isolates.
+    Item(&'s RuleId),
+    /// A policy that is bound to hosts.
+    Bound,
+    /// A rule of no set.
+    Guard,
+}
+
+/// What clauses that are of no rule point to.
+#[derive(Debug)]
+pub(super) struct PseudoClauses {
+    /// Callers without a valid identity.
+    pub unauthenticated: SubjectList,
+    /// Callers of the trust domains that only one of the sets accepts.
+    pub domains: CallerMatch,
+}
+
+impl PseudoClauses {
+    fn of(snapshots: &[&Snapshot]) -> PseudoClauses {
+        let accepted = |set: &&Snapshot| -> BTreeSet<(String, bool)> {
+            let named = set.rules().accepted_trust_domains.iter();
+            named
+                .map(|(domain, mode)| (domain.clone(), *mode == Enforcement::Enforce))
+                .collect()
+        };
+        let accepted: Vec<BTreeSet<(String, bool)>> = snapshots.iter().map(accepted).collect();
+        let all: BTreeSet<&(String, bool)> = accepted.iter().flatten().collect();
+        let differing = all
+            .into_iter()
+            .filter(|named| !accepted.iter().all(|of_set| of_set.contains(*named)));
+        let source = |(domain, _): &(String, bool)| Source {
+            trust_domains: Field::of([TextPattern::Exact(domain.clone())]),
+            ..Source::default()
+        };
+        PseudoClauses {
+            unauthenticated: SubjectList([Subject::Unauthenticated].into()),
+            domains: CallerMatch::Sources(differing.map(source).collect()),
+        }
+    }
 }
 
 /// Clauses in the making, with the number of rules that they are of.
 #[derive(Debug, Default)]
 pub(super) struct ClauseList<'s> {
     pub clauses: Vec<Clause<'s>>,
-    pub owners: u32,
+    /// The numbers of owners that are used.
+    pub owners: Vec<Owner<'s>>,
 }
 
 impl<'s> ClauseList<'s> {
     /// Adds a rule that is read with an effect, and its exceptions.
-    pub(super) fn rule(&mut self, rule: &'s Rule, effect: Effect) {
-        let owner = self.owner();
+    pub(super) fn rule(&mut self, rule: &'s Rule, effect: Effect, of: Owner<'s>) {
+        let owner = self.owner(of);
         self.clauses.extend(Clause::of_rule(rule, effect, owner));
         let exceptions = rule.except.iter();
         self.clauses
@@ -52,14 +102,14 @@ impl<'s> ClauseList<'s> {
     }
 
     /// Adds a clause that is a rule of its own.
-    pub(super) fn alone(&mut self, clause: impl FnOnce(u32) -> Clause<'s>) {
-        let owner = self.owner();
+    pub(super) fn alone(&mut self, of: Owner<'s>, clause: impl FnOnce(u32) -> Clause<'s>) {
+        let owner = self.owner(of);
         self.clauses.push(clause(owner));
     }
 
-    fn owner(&mut self) -> u32 {
-        self.owners += 1;
-        self.owners - 1
+    fn owner(&mut self, of: Owner<'s>) -> u32 {
+        self.owners.push(of);
+        u32::try_from(self.owners.len() - 1).unwrap_or(u32::MAX)
     }
 }
 
@@ -82,7 +132,7 @@ impl<'s> Space<'s> {
                 for rule in rules {
                     let same = known.insert((number, &rule.info.id), rule);
                     if !same.is_some_and(|same| cuts_alike(same, rule)) {
-                        list.rule(rule, effect);
+                        list.rule(rule, effect, Owner::Item(&rule.info.id));
                     }
                 }
             }
@@ -90,16 +140,19 @@ impl<'s> Space<'s> {
                 let callers = ClauseCallers::Policy(&policy.subjects);
                 let same = policies.insert(&policy.info.id, &policy.subjects);
                 if same.is_none_or(|same| *same != *policy.subjects) {
-                    list.alone(|owner| Clause::of_callers(callers, owner));
+                    let of = Owner::Item(&policy.info.id);
+                    list.alone(of, |owner| Clause::of_callers(callers, owner));
                 }
             }
             for (_, operation) in &rules.istio_bound_allow_policies {
-                list.alone(|owner| Clause::of_destination(operation, owner));
+                list.alone(Owner::Bound, |owner| {
+                    Clause::of_destination(operation, owner)
+                });
             }
         }
         for guard in guards {
-            list.rule(guard, Effect::Deny);
-            list.rule(guard, Effect::Allow);
+            list.rule(guard, Effect::Deny, Owner::Guard);
+            list.rule(guard, Effect::Allow, Owner::Guard);
         }
         let ClauseList { clauses, owners } = list;
         let mut space = Space {
@@ -109,6 +162,7 @@ impl<'s> Space<'s> {
             by_namespace: FxHashMap::default(),
             generic: Vec::new(),
             owners,
+            pseudo: PseudoClauses::of(snapshots),
         };
         for (number, clause) in (0..).zip(&space.clauses) {
             match exact_namespaces::of(clause) {

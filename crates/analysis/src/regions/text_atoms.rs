@@ -93,9 +93,14 @@ impl Expression {
         Expression(folded)
     }
 
-    /// The texts that match, followed by texts that match another expression.
+    /// The texts that match, followed by texts that match the other.
+    pub(super) fn followed_by(self, next: Expression) -> Expression {
+        self.then(&next.0)
+    }
+
+    /// The texts that match, followed by texts that match an expression of this module's own.
     pub(super) fn then(self, next: &str) -> Expression {
-        Expression(format!("(?:{}){next}", self.0))
+        Expression(format!("(?:{})(?:{next})", self.0))
     }
 }
 

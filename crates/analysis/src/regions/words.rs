@@ -11,29 +11,37 @@ const SHOWN: usize = 4;
 
 /// Writes a part as `callers -> destinations, attributes`.
 pub(super) fn part(part: &Part<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let callers: Vec<String> = part.callers().iter().map(caller).collect();
-    match part.callers {
-        None => return f.write_str("all requests"),
-        Some(_) => f.write_str(&listed(&callers))?,
+    if part.callers.is_none() {
+        return f.write_str("all requests");
     }
+    write!(f, "{} -> {}", listed(&callers(part)), destination(part))
+}
+
+/// The callers of a part, as policies write them.
+pub(super) fn callers(part: &Part<'_>) -> Vec<String> {
+    part.callers().iter().map(caller).collect()
+}
+
+/// The destinations and the other attributes of a part.
+pub(super) fn destination(part: &Part<'_>) -> String {
     let Some(hosts) = &part.hosts else {
-        return f.write_str(" -> every destination");
+        return "every destination".to_owned();
     };
     let scheme = if hosts.is_http { "http" } else { "tcp" };
-    f.write_str(" -> ")?;
-    match hosts.kind {
+    let mut words = match hosts.kind {
         DestinationKind::Known => {
             let names: Vec<String> = hosts.members.iter().map(|m| host(&m.name)).collect();
-            write!(f, "{scheme}://{}", listed(&names))?;
+            format!("{scheme}://{}", listed(&names))
         }
-        DestinationKind::Unnamed => f.write_str("tcp without SNI")?,
-        DestinationKind::MeshWrapper => f.write_str("tcp with the mesh's own SNI")?,
-        DestinationKind::Unreadable => write!(f, "{scheme} to a host that cannot be read")?,
+        DestinationKind::Unnamed => "tcp without SNI".to_owned(),
+        DestinationKind::MeshWrapper => "tcp with the mesh's own SNI".to_owned(),
+        DestinationKind::Unreadable => format!("{scheme} to a host that cannot be read"),
+    };
+    for word in part.words() {
+        words.push_str(", ");
+        words.push_str(word);
     }
-    for words in part.words() {
-        write!(f, ", {words}")?;
-    }
-    Ok(())
+    words
 }
 
 fn listed(all: &[String]) -> String {
