@@ -11,6 +11,7 @@
 //! the requests of one rule.
 
 mod addresses;
+mod caller_kinds;
 mod caller_parts;
 mod callers;
 mod candidates;
@@ -30,6 +31,8 @@ mod space;
 mod text_atoms;
 mod words;
 
+pub use caller_kinds::{CallerKind, CallerKinds, caller_kinds};
+pub use callers::{CallerNames, PartName};
 pub use cell::{Cell, LeftReason, LeftRegion};
 pub use explore::{Exploration, Within};
 pub use sample_request::{SampleHttp, SampleRequest, SampleTarget};

@@ -36,7 +36,7 @@ impl NamedRule {
     }
 
     /// Returns every rule from the policy files that the answer names.
-    fn infos(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
+    pub fn infos(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
         let (first, second) = match self {
             NamedRule::Policy(info) => (Some(info), None),
             NamedRule::Both(entry, istio) => (Some(entry), Some(istio)),

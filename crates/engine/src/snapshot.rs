@@ -38,6 +38,7 @@ use super::time::UnixNanos;
 use pass_context::PassContext;
 use rule_table::{DenyMatches, GrantMatches, RuleTable};
 
+mod outside_rule;
 mod pass_context;
 mod revision;
 mod rule_table;

@@ -40,17 +40,19 @@ pub(super) struct CallerMember {
 }
 
 /// The names of callers, part by part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CallerNames {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallerNames {
     /// `None` for the own trust domain.
     pub trust_domain: Option<PartName>,
+    /// The namespace.
     pub namespace: PartName,
+    /// The service account.
     pub account: PartName,
 }
 
 /// One part of the names of callers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PartName {
+pub enum PartName {
     /// This name.
     Exactly(String),
     /// Any name that matches these patterns and no narrower one.

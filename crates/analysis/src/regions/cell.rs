@@ -13,6 +13,7 @@ use customs_engine::decision::Decision;
 use customs_engine::eval_context::EvalContext;
 use customs_engine::path::Readings;
 use customs_engine::request::{DestinationHost, Request};
+use customs_engine::settings::Settings;
 
 /// How much is known of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,6 +199,19 @@ impl<'f> Cell<'f> {
     /// Returns the destinations of the cell and what else its requests have in common, in words.
     pub fn destination(&self) -> String {
         super::words::destination(&self.part)
+    }
+
+    /// Passes the request that was asked to `to`, with the readings of its path.
+    pub fn with_request<T>(
+        &self,
+        settings: &Settings,
+        to: impl FnOnce(&EvalContext<'_>) -> T,
+    ) -> T {
+        let (Witness::Real(sample) | Witness::WithReadings(sample, _)) = &self.witness;
+        sample.with(settings, |request| match forced_readings(&self.witness) {
+            Some(readings) => to(&EvalContext::with_readings(request, readings)),
+            None => to(&EvalContext::new(request)),
+        })
     }
 
     /// Returns whether a request is of the cell.

@@ -55,11 +55,16 @@ fn listed(all: &[String]) -> String {
 
 /// Callers, as policies write them.
 pub(super) fn caller(member: &CallerMember) -> String {
+    caller_names(member.names.as_ref())
+}
+
+/// Callers by their names; `None` for callers without a valid identity.
+pub(super) fn caller_names(names: Option<&CallerNames>) -> String {
     let Some(CallerNames {
         trust_domain,
         namespace,
         account,
-    }) = &member.names
+    }) = names
     else {
         return "callers without a valid identity".to_owned();
     };
