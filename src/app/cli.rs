@@ -8,6 +8,7 @@ mod client_tls;
 mod environment;
 mod mesh;
 mod operators;
+mod proofs;
 mod replay;
 mod setting_args;
 mod times;
@@ -30,6 +31,9 @@ pub use mesh::{
     EnvoyArgs, EnvoyGatewayArgs, GatewayApiArgs, HttpsWay, IstioArgs, MeshCommand, ProviderArgs,
 };
 pub use operators::{DoctorArgs, DoctorFormat, StatusArgs, StatusFormat};
+pub use proofs::{
+    AskArgs, CanReachArgs, EffectShown, ProofFormat, ProveArgs, ProveOptions, WhoCanArgs,
+};
 pub use replay::{RecordArgs, ReplayArgs, ReplayFormat};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
 pub(crate) use times::{Period, TimeArgs};
@@ -72,6 +76,13 @@ pub enum Command {
     /// with 0 if only expected ones do, 1 if others do, 3 if some decision cannot be answered, 2 for
     /// no answer
     Replay(Box<ReplayArgs>),
+    /// Prove that policies keep their guards for every request, or find one that breaks them; exits
+    /// with 0 if all are proved, 1 if one is broken, 3 if one is not proved, 2 for no answer
+    Prove(Box<ProveArgs>),
+    /// Print which callers may go to a destination, and what lets them or stops them
+    WhoCan(Box<WhoCanArgs>),
+    /// Print where callers may go, and what lets them
+    CanReach(Box<CanReachArgs>),
     /// Print the revision of the policy set that `serve` would have in force
     Revision(Box<RevisionArgs>),
     /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and
@@ -319,6 +330,8 @@ pub enum SchemaKind {
     DestinationSet,
     /// kind: AuthorizationPolicy
     AuthorizationPolicy,
+    /// kind: PolicyGuard
+    PolicyGuard,
     /// kind: PolicyTest
     PolicyTest,
 }

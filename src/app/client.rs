@@ -1,5 +1,5 @@
-//! Asks a running server at its admin address for an explanation: its answer, or an error that says
-//! what to do.
+//! Asks a running server at its admin address a question: its answer, or an error that says what to
+//! do.
 //!
 //! It decides nothing. [`fetch`] sends the request and bounds the answer.
 
@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, header};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::explain::answer::Explanation;
 use super::fetch::{self, FetchError, Fetched};
 use super::server_connection::ServerAddress;
+use crate::ops::questions::QuestionKind;
 
 /// The size of the largest answer that is accepted, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -41,9 +42,9 @@ pub(super) enum AskError {
         #[source]
         why: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The answer is not an explanation.
+    /// The answer is not the document that was asked for.
     #[error(
-        "{address} sends something other than an explanation ({why}); is it a customs of this version?"
+        "{address} sends something other than an answer ({why}); is it a customs of this version?"
     )]
     Answer {
         /// The server.
@@ -52,7 +53,7 @@ pub(super) enum AskError {
         #[source]
         why: serde_json::Error,
     },
-    /// The server does not have the path `/explain`.
+    /// The server does not have the path of the question.
     #[error(
         "{0} does not answer questions; is it the --admin address of a customs of this version?"
     )]
@@ -81,17 +82,21 @@ impl From<FetchError> for AskError {
     }
 }
 
-/// Sends a question and returns the answer.
+/// Sends a question of a kind and returns the answer, a document of that kind.
 ///
 /// # Errors
 /// Returns why there is no answer, and what to do.
-pub(super) fn ask(server: &ServerAddress, question: &Value) -> Result<Explanation, AskError> {
+pub(super) fn ask<T: DeserializeOwned>(
+    server: &ServerAddress,
+    kind: QuestionKind,
+    question: &Value,
+) -> Result<T, AskError> {
     let address = server.server();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(AskError::Runtime)?;
-    let request = Request::post("/explain").header(header::CONTENT_TYPE, "application/json");
+    let request = Request::post(kind.path()).header(header::CONTENT_TYPE, "application/json");
     let question = Bytes::from(question.to_string());
     let Fetched { status, body, .. } =
         runtime.block_on(fetch::send(server, request, question, MAX_ANSWER))?;

@@ -177,6 +177,10 @@ settings! {
     /// records what it finds (malformed hosts, contradictory attributes).
     request_validation: Enforcement = Enforcement::Enforce, Flag("MODE"), Reload;
 
+    /// What is done if policies break a PolicyGuard, or are not proved to keep it: `enforce` refuses
+    /// them, `report` warns, and `off` does not look at guards.
+    policy_guards: PolicyGuards = PolicyGuards::Enforce, Flag("MODE"), Restart;
+
     /// The namespace whose policies may apply to callers of every namespace.
     root_namespace: String = "istio-system".into(), Flag("NAMESPACE"), ReloadIfWritten;
 
@@ -240,6 +244,20 @@ pub(crate) enum Enforcement {
     Enforce,
     /// Only record
     Report,
+}
+
+/// What is done if policies break a guard.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PolicyGuards {
+    /// Refuse the policies
+    Enforce,
+    /// Warn
+    Report,
+    /// Do not look at guards
+    Off,
 }
 
 /// The attribute that is the caller's identity.

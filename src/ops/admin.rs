@@ -47,7 +47,7 @@ const PATHS: &str = "\
 /status   what is in force, as JSON
 /metrics  numbers for Prometheus
 /rules    how often each rule in force was hit, as JSON; /rules?unused lists those that never were
-/explain  answers a question that is posted on loopback, as JSON
+/explain  answers a question that is posted on loopback, as JSON; so do /who-can and /can-reach
 ";
 
 /// What the router serves.

@@ -1,4 +1,5 @@
-//! `POST /explain`: accepts a question of an operator, and restricts who may ask.
+//! `POST /explain`, `/who-can` and `/can-reach`: accepts a question of an operator, and restricts who
+//! may ask.
 //!
 //! The composition makes the answer. The rules: only this machine may ask, over loopback or a unix
 //! socket; a browser may not, whatever page it shows; a proxy may not ask for another client; the
@@ -38,9 +39,40 @@ const LOCAL: [IpAddr; 2] = [
 /// The headers by which a proxy names its client.
 const OF_PROXIES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-client-cert"];
 
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// How one request is decided, and why.
+    Explain,
+    /// Which callers may go to a destination.
+    WhoCan,
+    /// Where callers may go.
+    CanReach,
+}
+
+impl QuestionKind {
+    /// Every kind.
+    pub const ALL: [QuestionKind; 3] = [
+        QuestionKind::Explain,
+        QuestionKind::WhoCan,
+        QuestionKind::CanReach,
+    ];
+
+    /// The path to which such a question is posted.
+    pub const fn path(self) -> &'static str {
+        match self {
+            QuestionKind::Explain => "/explain",
+            QuestionKind::WhoCan => "/who-can",
+            QuestionKind::CanReach => "/can-reach",
+        }
+    }
+}
+
 /// A question.
 #[derive(Clone, Debug)]
 pub struct ExplainRequest {
+    /// What is asked.
+    pub kind: QuestionKind,
     /// The client.
     pub by: ConnectionPeer,
     /// The question, in JSON.
@@ -66,7 +98,7 @@ pub enum ExplainError {
     NotHere(ConnectionPeer),
     /// The client is a browser or a proxy.
     #[error(
-        "a request with the header {0} is not answered; ask without a browser or proxy, as `customs check --admin` does\n"
+        "a request with the header {0} is not answered; ask without a browser or proxy, as the commands with `--admin` do\n"
     )]
     ForOthers(&'static str),
     /// The body is not JSON.
@@ -151,13 +183,19 @@ impl Questions {
 
 /// Returns the path and its handler.
 pub fn router(questions: Questions) -> Router {
-    Router::new()
-        .route("/explain", post(explain))
+    let route = |router: Router<Questions>, kind: QuestionKind| {
+        let answer = move |questions, by, request| answer(kind, questions, by, request);
+        router.route(kind.path(), post(answer))
+    };
+    QuestionKind::ALL
+        .into_iter()
+        .fold(Router::new(), route)
         .layer(DefaultBodyLimit::max(MAX_QUESTION))
         .with_state(questions)
 }
 
-async fn explain(
+async fn answer(
+    kind: QuestionKind,
     State(questions): State<Questions>,
     ConnectInfo(by): ConnectInfo<ConnectionPeer>,
     request: Request,
@@ -167,7 +205,7 @@ async fn explain(
     let body = body
         .map_err(|_| ExplainError::Body(408))?
         .map_err(|why| ExplainError::Body(why.status().as_u16()))?;
-    let document = questions.ask(ExplainRequest { by, body }).await?;
+    let document = questions.ask(ExplainRequest { kind, by, body }).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
@@ -266,6 +304,7 @@ mod tests {
         });
         let ask = || {
             questions.clone().ask(ExplainRequest {
+                kind: QuestionKind::Explain,
                 by: ConnectionPeer::Tcp("127.0.0.1:1".parse().unwrap()),
                 body: Bytes::new(),
             })
@@ -291,6 +330,7 @@ mod tests {
     async fn a_broken_answer_is_reported() {
         let questions = Questions::new(WAIT, |_| Box::pin(async { panic!("on purpose") }));
         let request = ExplainRequest {
+            kind: QuestionKind::Explain,
             by: ConnectionPeer::Tcp("127.0.0.1:1".parse().unwrap()),
             body: Bytes::new(),
         };

@@ -21,6 +21,7 @@ mod health;
 mod namespaces;
 mod overload;
 mod printed;
+mod prove;
 mod questions;
 mod record;
 mod refusals;

@@ -20,9 +20,18 @@ fn started() -> Server {
 
 /// Posts a body with these headers and returns the status and the body of the answer.
 fn post(server: &Server, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    send(server, "/explain", headers, body)
+}
+
+/// Posts a question to another path than that of explanations.
+pub(crate) fn post_to(server: &Server, path: &str, body: &str) -> (u16, String) {
+    send(server, path, &[JSON], body)
+}
+
+fn send(server: &Server, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let mut stream = http::connect(server.admin).unwrap();
     let mut head = format!(
-        "POST /explain HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n",
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n",
         body.len()
     );
     headers

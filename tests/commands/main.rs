@@ -23,6 +23,8 @@ mod mesh;
 mod near;
 mod others;
 mod printed;
+mod prove;
+mod reach;
 mod replay;
 mod requests;
 mod validator;

@@ -16,6 +16,7 @@
 
 mod explanations;
 mod findings;
+mod guards;
 mod recorded;
 mod regions;
 
@@ -31,6 +32,7 @@ use customs_engine::request::{Attributes, HttpAttributes};
 use customs_engine::settings::{DefaultEffect, Settings};
 use customs_engine::snapshot::Snapshot;
 use customs_policy::compile;
+use customs_policy::guard::Guard;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_test_support::draw::{self, Ask, Choices, NOW, ask, set, settings};
 use proptest::prelude::*;
@@ -58,6 +60,26 @@ fn snapshot(documents: &[String], settings: &Settings) -> Option<Snapshot> {
     compile::compile(&[loaded], settings)
         .ok()
         .map(|compiled| compiled.snapshot)
+}
+
+/// A guard whose claim is to be replaced.
+fn guard_template() -> Guard {
+    let text = "apiVersion: egress.customs/v1alpha1\nkind: PolicyGuard\n\
+                metadata: {name: g, namespace: istio-system}\n\
+                spec: {guards: [{name: a, unchangedFrom: b}]}\n";
+    let file = PolicyFile {
+        name: "g.yaml".into(),
+        bytes: text.as_bytes().into(),
+    };
+    let source = Source {
+        name: "p".into(),
+        files: vec![file],
+        ..Source::default()
+    };
+    let settings = Settings::default();
+    let loaded = source::load(&source, &settings);
+    let mut compiled = compile::compile(&[loaded], &settings).unwrap();
+    compiled.guards.remove(0)
 }
 
 fn decide(snapshot: &Snapshot, ask: &Ask) -> (Answer, Answer) {

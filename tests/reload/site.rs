@@ -138,6 +138,7 @@ impl Site {
             settle,
             rescan,
             watch,
+            guards: customs_sources::GuardChecks::Enforce,
             settings,
             settings_file,
         };

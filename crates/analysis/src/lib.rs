@@ -16,8 +16,10 @@
     )
 )]
 
+mod check_command;
 pub mod diff;
 pub mod explain;
 pub mod findings;
+pub mod guards;
 pub mod regions;
 mod rule_changes;

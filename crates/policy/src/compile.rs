@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::action::Action;
 use super::authorization_policy::{AuthorizationPolicy, Target};
+use super::guard::Guard;
 use super::named_trust_domain::NamedTrustDomain;
 use super::problem::{Code, Place, Problem};
 use super::source::LoadedSource;
@@ -29,6 +30,8 @@ use customs_engine::snapshot::{Revision, Snapshot};
 pub struct Compiled {
     /// The snapshot.
     pub snapshot: Snapshot,
+    /// The guards, which it may break: nothing here compares them with it.
+    pub guards: Vec<Guard>,
     /// Warnings and notes of all its sources and of the set.
     pub problems: Vec<Problem>,
 }
@@ -45,7 +48,7 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
         .collect();
     validate::duplicates(documents(), &mut problems);
     let sets = Sets::of(documents(), &settings.root_namespace);
-    sets.check(documents().flat_map(|d| &d.egress), &mut problems);
+    sets.check(documents(), &mut problems);
     let entries = ServiceEntries::of(documents(), settings, &mut problems);
     let mut rules = Rules::default();
     for policy in documents().flat_map(|d| &d.istio) {
@@ -58,15 +61,19 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
             policy
                 .deny
                 .iter()
-                .filter_map(|entry| sets.link(policy, entry, &mut problems)),
+                .filter_map(|entry| sets.link(policy.meta.namespace(), entry, &mut problems)),
         );
         rules.grants.extend(
             policy
                 .allow
                 .iter()
-                .filter_map(|entry| sets.link(policy, entry, &mut problems)),
+                .filter_map(|entry| sets.link(policy.meta.namespace(), entry, &mut problems)),
         );
     }
+    let guards = documents().flat_map(|d| &d.guards);
+    let guards = guards
+        .flat_map(|document| document.link(&sets, &mut problems))
+        .collect();
     if problems.iter().any(Problem::is_error) {
         problems.retain(Problem::is_error);
         return Err(problems);
@@ -76,6 +83,7 @@ pub fn compile(sources: &[LoadedSource], settings: &Settings) -> Result<Compiled
         .extend(sources.iter().filter_map(|s| s.isolation().cloned()));
     Ok(Compiled {
         snapshot: Snapshot::new(revision(sources, settings), settings.clone(), rules),
+        guards,
         problems,
     })
 }

@@ -97,11 +97,14 @@ pub(crate) fn read_set(object: &Object<'_>, problems: &mut Vec<Problem>) -> Opti
     })
 }
 
-fn errors(problems: &[Problem]) -> usize {
+pub(super) fn errors(problems: &[Problem]) -> usize {
     problems.iter().filter(|p| p.is_error()).count()
 }
 
-fn required_spec<'n>(object: &Object<'n>, problems: &mut Vec<Problem>) -> Option<&'n Node> {
+pub(super) fn required_spec<'n>(
+    object: &Object<'n>,
+    problems: &mut Vec<Problem>,
+) -> Option<&'n Node> {
     if let Some(dry_run) = object.dry_run {
         let problem = dry_run.error(
             Code::Conflict,
@@ -328,7 +331,7 @@ fn unique_names<'e>(entries: impl Iterator<Item = &'e Entry>, problems: &mut Vec
 }
 
 /// Refuses an entry without hosts, unless an unknown field may be meant as `hosts`.
-fn require_hosts<'n, T: Mapping<'n>>(
+pub(super) fn require_hosts<'n, T: Mapping<'n>>(
     entry: &Placed<'n, T>,
     to: &Destination<'_>,
     problems: &mut Vec<Problem>,
@@ -344,7 +347,7 @@ fn require_hosts<'n, T: Mapping<'n>>(
 
 /// Returns the destination of an entry without what DestinationSets add to it, and the names of
 /// these sets. `exception` is the index of the exception that is read, if it is one.
-fn destination(
+pub(super) fn destination(
     to: &Destination<'_>,
     exception: Option<usize>,
     problems: &mut Vec<Problem>,
@@ -384,7 +387,7 @@ fn expiry(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Option<UnixNan
 }
 
 /// Checks an entry name. It becomes part of rule ids, so it must not contain their separators.
-fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str> {
+pub(super) fn entry_name<'n>(name: Text<'n>, problems: &mut Vec<Problem>) -> Option<&'n str> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if name.text.len() <= 63 && name.text.bytes().all(fits) {
         return Some(name.text);

@@ -171,6 +171,7 @@ fn kind_of(kind: &str) -> Likeness {
     if is("egresspolicy", "egresspolic")
         || is("destinationset", "destinationset")
         || is("policytest", "policytest")
+        || is("policyguard", "policyguard")
     {
         Likeness::Ours(Family::Customs)
     } else if is("authorizationpolicy", "authorizationpolic") {
@@ -190,7 +191,7 @@ fn is_of_a_policy(key: &str) -> bool {
     let is_near = |known: &str, most: usize| distance(&lower, known) <= most;
     is_near("apiversion", 2)
         || ["kind", "spec"].iter().any(|known| is_near(known, 1))
-        || ["metadata", "deny", "allow", "subjects", "isolate"].contains(&lower.as_str())
+        || ["metadata", "deny", "allow", "subjects", "isolate", "guards"].contains(&lower.as_str())
 }
 
 /// The skipped documents of a file. Each sort is reported once.

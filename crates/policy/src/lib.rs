@@ -3,7 +3,8 @@
 //! 1. [`document`]: YAML text -> nodes, each with its place;
 //! 2. [`reader`]: a node -> the typed fields that [`spec`] declares; it reports what is wrong and
 //!    reads on;
-//! 3. `metadata`, `authorization_policy` and `egress_policy`: a document -> its rules;
+//! 3. `metadata`, `authorization_policy`, `egress_policy` and `policy_guard`: a document -> its
+//!    rules, or its [guards](guard);
 //! 4. [`source`]: the files of one source, and what is known of them if they have not changed;
 //!    `bound`: whether a document is allowed in a source that is bound to one namespace;
 //! 5. `validate`: what only the whole set shows (the same policy twice, a missing DestinationSet);
@@ -44,6 +45,7 @@ mod egress_patterns;
 mod egress_policy;
 mod egress_subjects;
 mod foreign;
+pub mod guard;
 mod istio_gaps;
 mod istio_identities;
 mod istio_rules;
@@ -54,6 +56,7 @@ mod methods;
 mod named_trust_domain;
 mod nesting;
 pub mod policy_change;
+mod policy_guard;
 pub mod policy_set;
 pub mod printable;
 pub mod problem;

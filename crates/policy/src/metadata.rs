@@ -15,6 +15,7 @@ use super::problem::{Code, Place, Problem};
 use super::reader::{self, FromNode, Placed, Text};
 use super::spec::{
     AUTHORIZATION_POLICY, DESTINATION_SET, Document, EGRESS_POLICY, KindSpec, Metadata, ObjectList,
+    POLICY_GUARD,
 };
 use super::suggestion;
 use customs_engine::identity::{is_dns_label, is_dns_subdomain};
@@ -28,14 +29,17 @@ pub(crate) enum Kind {
     EgressPolicy,
     /// `egress.customs/v1alpha1`
     DestinationSet,
+    /// `egress.customs/v1alpha1`
+    PolicyGuard,
 }
 
 impl Kind {
     /// The kinds with their declarations.
-    const ALL: [(Kind, KindSpec); 3] = [
+    const ALL: [(Kind, KindSpec); 4] = [
         (Kind::AuthorizationPolicy, AUTHORIZATION_POLICY),
         (Kind::EgressPolicy, EGRESS_POLICY),
         (Kind::DestinationSet, DESTINATION_SET),
+        (Kind::PolicyGuard, POLICY_GUARD),
     ];
 
     /// The kind's name in files.
@@ -44,6 +48,7 @@ impl Kind {
             Kind::AuthorizationPolicy => AUTHORIZATION_POLICY.name,
             Kind::EgressPolicy => EGRESS_POLICY.name,
             Kind::DestinationSet => DESTINATION_SET.name,
+            Kind::PolicyGuard => POLICY_GUARD.name,
         }
     }
 }
@@ -249,8 +254,8 @@ fn kind_of(
         let hint = match suggestion::nearest(kind.text, &known) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => {
-                "a policy directory holds AuthorizationPolicy, EgressPolicy and DestinationSet \
-                     objects only"
+                "a policy directory holds AuthorizationPolicy, EgressPolicy, DestinationSet and \
+                     PolicyGuard objects only"
                     .into()
             }
         };

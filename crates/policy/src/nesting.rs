@@ -6,7 +6,8 @@
 
 use super::reader::Mapping;
 use super::spec::authorization_policy::{IstioSpec, Operation, Source, WhenEntry};
-use super::spec::egress_policy::{AllowEntry, DenyEntry, EgressSpec, Subject};
+use super::spec::egress_policy::{AllowEntry, DenyEntry, Destination, EgressSpec, Subject};
+use super::spec::policy_guard::{GuardEntry, GuardSpec};
 use super::spec::{MappingSpec, Metadata};
 
 /// The fields of an operation of an AuthorizationPolicy.
@@ -18,7 +19,7 @@ const SUBJECT: &MappingSpec = Subject::SPEC;
 
 /// Whether it is a field of `spec`, for any kind of object.
 fn is_of_spec(field: &str) -> bool {
-    IstioSpec::SPEC.has(field) || EgressSpec::SPEC.has(field)
+    IstioSpec::SPEC.has(field) || EgressSpec::SPEC.has(field) || GuardSpec::SPEC.has(field)
 }
 
 /// Whether it is a field of an entry of an EgressPolicy that exists in no other mapping.
@@ -39,6 +40,9 @@ pub(super) fn belongs(mapping: &MappingSpec, field: &str) -> Option<String> {
         "`metadata`" if is(&["istio.io/dry-run"]) => inside("`annotations`"),
         "`spec`" if mapping.has("rules") => in_istio_spec(field),
         "`spec`" if mapping.has("deny") => in_egress_spec(field),
+        "`spec`" if mapping.has("guards") => in_guard_spec(field),
+        "a guard" => in_guard(field),
+        "`never`" | "`always`" | "`only`" | "an exception of a guard" => in_claim(field),
         "`selector`" => Some(format!(
             "labels belong in `matchLabels`: `matchLabels: {{{field}: ...}}`"
         )),
@@ -115,6 +119,51 @@ fn in_egress_spec(field: &str) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+fn in_guard_spec(field: &str) -> Option<String> {
+    Some(match field {
+        "deny" | "allow" | "isolate" | "subjects" | "mode" => {
+            format!("`{field}` is a field of an EgressPolicy; a PolicyGuard has `guards`")
+        }
+        "rules" | "action" | "selector" => {
+            format!("`{field}` is a field of an AuthorizationPolicy; a PolicyGuard has `guards`")
+        }
+        field if GuardEntry::SPEC.has(field) => {
+            format!("`{field}` belongs in a guard: `guards: [{{name: ..., {field}: ...}}]`")
+        }
+        _ => return None,
+    })
+}
+
+fn in_guard(field: &str) -> Option<String> {
+    Some(match field {
+        "from" | "to" | "except" => {
+            format!("`{field}` belongs in `never`, `always` or `only`: `never: {{{field}: ...}}`")
+        }
+        "owner" => "`owner` belongs in `spec`".to_owned(),
+        "deny" | "allow" => {
+            "a guard grants and denies nothing: write `never`, `always` or `only`".to_owned()
+        }
+        field => return in_claim(field),
+    })
+}
+
+fn in_claim(field: &str) -> Option<String> {
+    Some(match field {
+        "subjects" => "the callers of a guard are written in `from`".to_owned(),
+        "except" => "only `never` has exceptions".to_owned(),
+        "ports" => {
+            "a guard writes a port with its host: `hosts: [\"api.example.com:443\"]`".to_owned()
+        }
+        field if SUBJECT.has(field) => {
+            format!("`{field}` belongs in `from`: `from: [{{{field}: ...}}]`")
+        }
+        field if Destination::SPEC.has(field) => {
+            format!("`{field}` belongs in `to`: `to: {{{field}: ...}}`")
+        }
+        _ => return None,
+    })
 }
 
 fn in_entry(entry: &str, field: &str) -> Option<String> {

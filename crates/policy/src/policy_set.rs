@@ -13,15 +13,18 @@
 //! is bound to one namespace, which does not delay the others: until it has been good once, its
 //! namespace is isolated.
 //!
-//! `source_state` is one source alone, `admission` decides which changes are accepted together,
-//! `report` describes them, and `settings_source` holds the settings, which are a source of their
-//! own kind.
+//! A set must keep its own guards, as the review finds them: a change that breaks one is refused.
+//!
+//! `source_state` is one source alone, `guarding` says when a guard refuses a set, `admission`
+//! decides which changes are accepted together, `report` describes them, and `settings_source` holds
+//! the settings, which are a source of their own kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::compile::Compiled;
+use super::guard::{Guard, GuardId};
 use super::policy_change::{ChangeOutcome, PolicyChange};
 use super::problem::Problem;
 use super::source::{self, LoadedSource, Source};
@@ -32,6 +35,7 @@ use customs_engine::snapshot::{Revision, Snapshot};
 use customs_engine::time::UnixNanos;
 
 mod admission;
+mod guarding;
 mod limits;
 mod report;
 mod settings_source;
@@ -39,6 +43,7 @@ mod source_id;
 mod source_state;
 mod source_status;
 
+use guarding::InForce;
 pub use limits::{MAX_FILES, MAX_SET};
 use settings_source::SettingsSource;
 pub use settings_source::{ParsedSettings, SettingsBytes, SettingsReading};
@@ -53,10 +58,30 @@ pub type SourceReading = Result<Source, Vec<Problem>>;
 /// unchanged files need not be parsed again.
 pub type SourceLoader = fn(&Source, Option<&LoadedSource>, &Settings) -> LoadedSource;
 
-/// Finds additional warnings in a set that is published.
+/// Finds additional warnings in a set that is published, and the guards that a set does not keep.
 pub trait SnapshotReview: fmt::Debug + Send + Sync {
     /// Returns the warnings, in the order in which they are reported.
     fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem>;
+
+    /// Returns the guards of which it is not certain that the set keeps them. By default, guards
+    /// are not looked at.
+    fn unkept_guards(&self, compiled: &Compiled, now: UnixNanos) -> Vec<UnkeptGuard> {
+        let _ = (compiled, now);
+        Vec::new()
+    }
+}
+
+/// A guard of which it is not certain that a set keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnkeptGuard {
+    /// Its id.
+    pub id: GuardId,
+    /// Whether it says what must be allowed, so that a set that denies everything breaks it.
+    pub demands: bool,
+    /// Whether the set may be refused for it. Otherwise its problems are warnings.
+    pub is_enforced: bool,
+    /// What is wrong: at the guard, and at the rule that breaks it.
+    pub problems: Vec<Problem>,
 }
 
 /// The readings that differ from the previous ones. A source that is not listed is unchanged.
@@ -105,6 +130,10 @@ pub struct PolicySet {
     expirations: Expirations,
     warnings: Vec<Problem>,
     published: bool,
+    /// The guards in force.
+    guards: Arc<[Guard]>,
+    /// What is in force, for guards that it may not keep any more.
+    in_force: Option<Arc<InForce>>,
     /// The sources in force whose namespace is isolated because they have no good content.
     isolating: Vec<SourceId>,
     /// Whether the listing of a namespace root changed.
@@ -135,6 +164,8 @@ impl PolicySet {
             expirations: Expirations::default(),
             warnings: Vec::new(),
             published: false,
+            guards: Arc::default(),
+            in_force: None,
             isolating: Vec::new(),
             relisted: false,
             reported_refusals: Vec::new(),
@@ -277,6 +308,11 @@ impl PolicySet {
         &self.expirations
     }
 
+    /// Returns the guards in force.
+    pub fn guards(&self) -> &[Guard] {
+        &self.guards
+    }
+
     /// Returns the counts of the rules in force.
     pub fn counts(&self) -> RuleCounts {
         self.counts
@@ -352,8 +388,14 @@ impl PolicySet {
 
     /// Puts a compiled set in force.
     fn adopt(&mut self, compiled: Compiled, now: UnixNanos) -> Snapshot {
-        let Compiled { snapshot, problems } = compiled;
+        let Compiled {
+            snapshot,
+            guards,
+            problems,
+        } = compiled;
         self.published = true;
+        self.guards = guards.into();
+        self.in_force = Some(Arc::new(self.contents_in_force()));
         self.isolating = self.find_isolating();
         self.revision = snapshot.revision().clone();
         self.counts = snapshot.counts();

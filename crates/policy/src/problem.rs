@@ -159,6 +159,14 @@ codes! {
     AuditOnly => "audit-only",
     /// A host that other YAML readers parse as a boolean or null.
     YamlWord => "yaml-word",
+    /// A guard that the policies break.
+    GuardBroken => "guard-broken",
+    /// A guard of which it is not known whether the policies keep it.
+    GuardNotProved => "guard-not-proved",
+    /// Two guards that no set of policies can keep.
+    GuardConflict => "guard-conflict",
+    /// A guard that covers no request.
+    EmptyGuard => "empty-guard",
     /// Findings that are omitted because the set is too large or there are too many.
     LeftOff => "left-off",
 }

@@ -13,7 +13,7 @@ use super::problem::{Code, Place, Problem};
 use super::spec::MappingSpec;
 use super::suggestion::{nearest, squeezed};
 
-pub use values::{FromField, FromNode, List, Mapping, Placed, Refused, Required};
+pub use values::{FromField, FromNode, List, Mapping, Placed, Refused, Required, Written};
 
 /// A text with its place.
 #[derive(Clone, Copy, Debug)]

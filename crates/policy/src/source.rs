@@ -12,7 +12,7 @@ use super::foreign::SkippedDocuments;
 use super::metadata::{self, Item, Kind, Object};
 use super::problem::{Code, Place, Problem};
 use super::validate::{self, Documents};
-use super::{authorization_policy, bound, document, egress_policy};
+use super::{authorization_policy, bound, document, egress_policy, policy_guard};
 use customs_engine::rules::EgressScope;
 use customs_engine::settings::Settings;
 
@@ -199,6 +199,9 @@ impl FileReader<'_> {
             Kind::DestinationSet => documents
                 .sets
                 .extend(egress_policy::read_set(object, problems)),
+            Kind::PolicyGuard => documents
+                .guards
+                .extend(policy_guard::read(object, settings, problems)),
         }
     }
 }
@@ -346,6 +349,11 @@ impl LoadedSource {
     /// Whether it has no document.
     pub fn is_empty(&self) -> bool {
         self.documents().all(Documents::is_empty)
+    }
+
+    /// Whether it has a document besides guards, which decide nothing.
+    pub fn has_policies(&self) -> bool {
+        self.documents().any(Documents::has_policies)
     }
 
     /// Whether this was read from an equal source.

@@ -10,8 +10,11 @@ pub(crate) mod authorization_policy;
 mod documents;
 pub(crate) mod egress_policy;
 mod json_schema;
+pub(crate) mod policy_guard;
 
-pub use documents::{AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KINDS, KindSpec};
+pub use documents::{
+    AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KINDS, KindSpec, POLICY_GUARD,
+};
 pub(crate) use documents::{Document, Metadata, ObjectList};
 pub use json_schema::json_schema;
 

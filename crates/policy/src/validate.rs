@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::authorization_policy::AuthorizationPolicy;
 use super::egress_policy::{DestinationSet, EgressPolicy, Entry, SetName};
 use super::metadata::{Kind, Meta, ServiceEntry};
+use super::policy_guard::PolicyGuard;
 use super::problem::{Code, Place, Problem};
 use customs_engine::field::Field;
 use customs_engine::operation::Operation;
@@ -24,6 +25,8 @@ pub(crate) struct Documents {
     pub(crate) egress: Vec<EgressPolicy>,
     /// DestinationSets.
     pub(crate) sets: Vec<DestinationSet>,
+    /// PolicyGuards.
+    pub(crate) guards: Vec<PolicyGuard>,
     /// Istio's ServiceEntries, for the targets that name them; they are not policies.
     pub(crate) service_entries: Vec<ServiceEntry>,
 }
@@ -40,11 +43,12 @@ impl Documents {
             .map(|p| of(Kind::AuthorizationPolicy, &p.meta));
         let egress = self.egress.iter().map(|p| of(Kind::EgressPolicy, &p.meta));
         let sets = self.sets.iter().map(|s| of(Kind::DestinationSet, &s.meta));
+        let guards = self.guards.iter().map(|g| of(Kind::PolicyGuard, &g.meta));
         let entries = self
             .service_entries
             .iter()
             .map(|e| ("ServiceEntry", e.path.as_str(), &e.place));
-        istio.chain(egress).chain(sets).chain(entries)
+        istio.chain(egress).chain(sets).chain(guards).chain(entries)
     }
 
     /// Releases spare capacity.
@@ -52,15 +56,21 @@ impl Documents {
         self.istio.shrink_to_fit();
         self.egress.shrink_to_fit();
         self.sets.shrink_to_fit();
+        self.guards.shrink_to_fit();
         self.service_entries.shrink_to_fit();
     }
 
-    /// Returns the number of policies.
+    /// Returns the number of policies, guards and sets.
     pub(crate) fn len(&self) -> usize {
-        self.istio.len() + self.egress.len() + self.sets.len()
+        self.istio.len() + self.egress.len() + self.sets.len() + self.guards.len()
     }
 
-    /// Whether there are no policies.
+    /// Whether there is a policy or a set.
+    pub(crate) fn has_policies(&self) -> bool {
+        self.len() > self.guards.len()
+    }
+
+    /// Whether there is none of them.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -115,19 +125,18 @@ impl<'d> Sets<'d> {
             .copied()
     }
 
-    /// Returns the rule of an entry with the hosts of the sets that it names. Without sets, the
-    /// entry's own rule is shared. Returns `None` if a set does not exist, which is added to
+    /// Returns the rule of an entry with the hosts of the sets that it names, which are looked up in
+    /// the namespace `own` first. Without sets, the entry's own rule is shared. Returns `None` if a set does not exist, which is added to
     /// `problems`.
     pub(crate) fn link(
         &self,
-        policy: &EgressPolicy,
+        own: &str,
         entry: &Entry,
         problems: &mut Vec<Problem>,
     ) -> Option<Arc<Rule>> {
         if entry.sets.is_empty() {
             return Some(entry.rule.clone());
         }
-        let own = policy.meta.namespace();
         let missing = entry
             .sets
             .iter()
@@ -185,14 +194,26 @@ impl<'d> Sets<'d> {
         Problem::error(Code::MissingSet, set.place.clone(), what).hint(hint)
     }
 
-    /// Reports every set that hides one of the root namespace, and every set that no policy names.
+    /// Reports every set that hides one of the root namespace, and every set that no policy and no
+    /// guard names.
     pub(crate) fn check(
         &self,
-        policies: impl Iterator<Item = &'d EgressPolicy>,
+        documents: impl Iterator<Item = &'d Documents>,
         problems: &mut Vec<Problem>,
     ) {
         self.hidden(problems);
-        let used: BTreeSet<&str> = policies.flat_map(|policy| self.used_by(policy)).collect();
+        let used = |documents: &'d Documents| {
+            let policies = documents.egress.iter().flat_map(|policy| {
+                let entries = policy.deny.iter().chain(&policy.allow);
+                self.used_by(policy.meta.namespace(), entries)
+            });
+            let guards = documents.guards.iter().flat_map(|document| {
+                let entries = document.guards.iter().filter_map(|guard| guard.entry());
+                self.used_by(document.meta.namespace(), entries)
+            });
+            policies.chain(guards)
+        };
+        let used: BTreeSet<&str> = documents.flat_map(used).collect();
         let unused = self
             .by_name
             .values()
@@ -200,14 +221,14 @@ impl<'d> Sets<'d> {
         problems.extend(unused.map(|set| self.unused(set)));
     }
 
-    /// Returns the paths of the sets that a policy names.
-    fn used_by(&self, policy: &'d EgressPolicy) -> impl Iterator<Item = &'d str> {
-        let names = policy
-            .deny
-            .iter()
-            .chain(&policy.allow)
-            .flat_map(|entry| &entry.sets);
-        let found = names.filter_map(|set| self.find(policy.meta.namespace(), &set.name));
+    /// Returns the paths of the sets that entries of a namespace name.
+    fn used_by(
+        &self,
+        own: &'d str,
+        entries: impl Iterator<Item = &'d Entry>,
+    ) -> impl Iterator<Item = &'d str> {
+        let names = entries.flat_map(|entry| &entry.sets);
+        let found = names.filter_map(move |set| self.find(own, &set.name));
         found.map(|set| set.meta.path.as_ref())
     }
 

@@ -61,7 +61,7 @@ mod watch;
 
 pub use file_watch::FileWatch;
 pub use load::load;
-pub use policy_directories::PolicyDirectories;
+pub use policy_directories::{GuardChecks, PolicyDirectories};
 pub use policy_directory::{PolicyDirectory, SourceOptions};
 pub use progress::Progress;
 pub use read::read_source;

@@ -75,12 +75,13 @@ fn is_nearly(written: &str, ending: &str) -> bool {
 pub(crate) const BEGINNING: usize = 4 * 1024;
 
 /// What only policy documents contain.
-const MARKS: [&str; 5] = [
+const MARKS: [&str; 6] = [
     "egress.customs/",
     "security.istio.io/",
     "EgressPolicy",
     "AuthorizationPolicy",
     "DestinationSet",
+    "PolicyGuard",
 ];
 
 /// Returns whether a text begins as a policy document does, ignoring comments. Cases do not count.

@@ -10,11 +10,14 @@ use std::sync::Arc;
 use super::load::load;
 use super::policy_directory::{PolicyDirectory, SourceOptions};
 use customs_analysis::findings::{self, Horizon};
+use customs_analysis::guards;
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
+use customs_policy::compile::Compiled;
+use customs_policy::guard::Claim;
 use customs_policy::policy_set::{
-    PolicySet, SnapshotReview, SourceDeclaration, SourceId, SourceScope,
+    PolicySet, SnapshotReview, SourceDeclaration, SourceId, SourceScope, UnkeptGuard,
 };
 use customs_policy::problem::Problem;
 
@@ -30,9 +33,14 @@ impl PolicyDirectories {
         PolicyDirectories(directories.into_iter().map(named).collect())
     }
 
-    /// Creates their policy set, which warns of grants that expire within `expiry_days`. Nothing
-    /// has been read yet.
-    pub fn policy_set(&self, settings: Settings, expiry_days: u32) -> PolicySet {
+    /// Creates their policy set, which warns of grants that expire within `expiry_days`, and looks
+    /// at guards as `guards` says. Nothing has been read yet.
+    pub fn policy_set(
+        &self,
+        settings: Settings,
+        expiry_days: u32,
+        guards: GuardChecks,
+    ) -> PolicySet {
         let declarations = self.0.iter().map(|(id, directory)| SourceDeclaration {
             id: id.clone(),
             scope: match directory.holds_namespaces() {
@@ -43,7 +51,10 @@ impl PolicyDirectories {
         });
         PolicySet::new(declarations, settings)
             .with_loader(load)
-            .with_review(Arc::new(ExpiryReview { expiry_days }))
+            .with_review(Arc::new(SetReview {
+                expiry_days,
+                guards,
+            }))
     }
 
     /// Returns the directory of a source and how it is read; `None` for a source that is not a
@@ -66,13 +77,25 @@ impl PolicyDirectories {
     }
 }
 
-/// Warns of grants that have expired or expire soon.
-#[derive(Debug)]
-struct ExpiryReview {
-    expiry_days: u32,
+/// What is done about guards that a set does not keep, or of which that is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuardChecks {
+    /// The set is refused.
+    Enforce,
+    /// There is a warning.
+    Report,
+    /// Guards are not looked at.
+    Off,
 }
 
-impl SnapshotReview for ExpiryReview {
+/// Warns of grants that have expired or expire soon, and finds the guards that a set does not keep.
+#[derive(Debug)]
+struct SetReview {
+    expiry_days: u32,
+    guards: GuardChecks,
+}
+
+impl SnapshotReview for SetReview {
     fn review(&self, snapshot: &Snapshot, now: UnixNanos) -> Vec<Problem> {
         findings::expirations(
             snapshot,
@@ -81,6 +104,28 @@ impl SnapshotReview for ExpiryReview {
                 days: self.expiry_days,
             },
         )
+    }
+
+    fn unkept_guards(&self, compiled: &Compiled, now: UnixNanos) -> Vec<UnkeptGuard> {
+        if self.guards == GuardChecks::Off {
+            return Vec::new();
+        }
+        let proofs = guards::prove(
+            &compiled.guards,
+            &compiled.snapshot,
+            now,
+            guards::LOAD_BUDGET,
+        );
+        let unkept = |proof: &guards::Proof<'_>| {
+            let problems = proof.problems();
+            (!problems.is_empty()).then(|| UnkeptGuard {
+                id: proof.guard.id.clone(),
+                demands: matches!(proof.guard.claim, Claim::Always(_)),
+                is_enforced: self.guards == GuardChecks::Enforce,
+                problems,
+            })
+        };
+        proofs.iter().filter_map(unkept).collect()
     }
 }
 
@@ -97,7 +142,7 @@ mod tests {
         };
         let teams = PolicyDirectory::namespaces("teams/".into()).read_with(options.clone());
         let directories = PolicyDirectories::new([PolicyDirectory::source("root".into()), teams]);
-        let mut set = directories.policy_set(Settings::default(), 0);
+        let mut set = directories.policy_set(Settings::default(), 0, GuardChecks::Off);
         let listing = NamespaceListing {
             namespaces: ["shop".to_owned()].into(),
             problems: Vec::new(),

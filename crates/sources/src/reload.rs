@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::background::{self, Pace};
-use super::policy_directories::PolicyDirectories;
+use super::policy_directories::{GuardChecks, PolicyDirectories};
 use super::policy_directory::PolicyDirectory;
 use super::read_cycle::{CycleOptions, ReadCycle};
 use super::settings::SettingsFile;
@@ -59,6 +59,8 @@ pub struct ReloadOptions {
     pub rescan: Duration,
     /// Whether file events are wanted besides the rescan.
     pub watch: bool,
+    /// What is done about guards that a change breaks.
+    pub guards: GuardChecks,
     /// The settings that the set is compiled with.
     pub settings: Settings,
     /// The file that they are from, if its changes are wanted.
@@ -145,6 +147,7 @@ impl Reloader {
             settle,
             rescan,
             watch,
+            guards,
             settings,
             settings_file,
         } = options;
@@ -162,7 +165,7 @@ impl Reloader {
             ..Status::default()
         };
         let directories = PolicyDirectories::new(directories);
-        let policy_set = directories.policy_set(settings, EXPIRY_DAYS);
+        let policy_set = directories.policy_set(settings, EXPIRY_DAYS, guards);
         let policy_set = match file {
             Some(path) => policy_set.with_settings_source(path.display().to_string()),
             None => policy_set,

@@ -62,6 +62,9 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Diff(_)
         | Command::Replay(_)
         | Command::Doctor(_)
+        | Command::Prove(_)
+        | Command::WhoCan(_)
+        | Command::CanReach(_)
         | Command::Revision(_) => true,
         Command::Settings
         | Command::At(_)

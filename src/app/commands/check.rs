@@ -24,6 +24,7 @@ use crate::app::explain::query::{self, ExplainQuery, QueryInput, ShorthandQuery,
 use crate::app::explain::read::{self, CheckFile};
 use crate::app::server_connection::{ServerAddress, ServerPort};
 use crate::app::settings::Resolved;
+use crate::ops::questions::QuestionKind;
 use customs_engine::time::UnixNanos;
 use customs_policy::document::{self, Node};
 use customs_policy::problem::{Code, Place, Problem};
@@ -74,7 +75,7 @@ pub(super) fn refuse(problems: &[Problem]) -> ExitCode {
 pub(super) struct PreparedQuery {
     pub(super) query: ExplainQuery,
     /// The body to send to a server.
-    body: Map<String, Value>,
+    pub(super) body: Map<String, Value>,
     pub(super) notes: Vec<Problem>,
 }
 
@@ -102,7 +103,7 @@ fn by_policies(settings: &Resolved, prepared: &PreparedQuery, format: CheckForma
 }
 
 fn by_server(server: &ServerAddress, prepared: &PreparedQuery, format: CheckFormat) -> ExitCode {
-    match client::ask(server, &json!(prepared.body)) {
+    match client::ask::<Explanation>(server, QuestionKind::Explain, &json!(prepared.body)) {
         // The server's notes have places in the body; places in the file are more useful.
         Ok(explanation) => print_answer(explanation.noting(&prepared.notes), format),
         Err(why) => {

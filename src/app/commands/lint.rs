@@ -28,14 +28,11 @@ pub(super) fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
     let now = now.map_or_else(customs_record::clock::now, |time| {
         UnixNanos(time.as_nanosecond())
     });
-    let mut found = sources::look(
-        &settings.policies,
-        &settings.engine,
-        Horizon {
-            now: Some(now),
-            days: expiry_days,
-        },
-    );
+    let horizon = Horizon {
+        now: Some(now),
+        days: expiry_days,
+    };
+    let mut found = sources::look(settings, horizon);
     if let Some(target) = target {
         found.require_version(target);
     }

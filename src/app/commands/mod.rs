@@ -7,17 +7,18 @@
 //! to stdout; errors that prevent a result go to stderr. The exit code is 0 if nothing is found, 1
 //! if something is, 2 for an invalid flag; of `check` it is the answer: 0 for allow, 1 for deny, 2
 //! for no answer; of `at` it is that too, and 3 if servers differ; `diff` exits with 1 if some
-//! verdict differs; `replay` says its own.
+//! verdict differs, `prove` with 3 if a guard is not proved; `replay` says its own.
 
 use std::process::ExitCode;
 
-use super::cli::{Command, ReadArgs};
+use super::cli::{Command, ProveArgs, ReadArgs};
 use super::settings::{LayeredSettings, Resolved, SettingsFileError};
 use super::{BAD_SETTING, FAILED, print, print_document, print_error, refuse_settings};
 use customs_policy::printable;
 
 mod at;
 mod audit;
+mod can_reach;
 mod cases;
 mod check;
 mod completions;
@@ -29,6 +30,9 @@ mod finding;
 mod junit;
 mod lint;
 mod mesh;
+mod prove;
+mod prove_report;
+mod questions;
 mod recorded;
 mod render;
 mod replay;
@@ -40,6 +44,7 @@ mod sources;
 mod status;
 mod test;
 mod test_report;
+mod who_can;
 
 /// Runs a tool; `serve` and `settings` are not among them.
 pub(super) fn run(command: Command) -> ExitCode {
@@ -56,6 +61,12 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Audit { command } => audit::run(command),
         Command::At(args) => at::run(&args),
         Command::Revision(args) => revision::run(*args),
+        Command::Prove(args) => {
+            let ProveArgs { read, options } = *args;
+            with_settings(read, |settings| prove::run(settings, &options))
+        }
+        Command::WhoCan(args) => who_can::run(*args),
+        Command::CanReach(args) => can_reach::run(*args),
         Command::Doctor(args) => doctor::run(*args),
         Command::Mesh { command } => mesh::run(&command),
         Command::Status(args) => status::run(*args),

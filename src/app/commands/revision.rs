@@ -21,7 +21,7 @@ pub(super) fn run(args: RevisionArgs) -> ExitCode {
 
 /// Prints the revision, or why the set cannot be in force.
 fn of_directories(settings: &Resolved) -> ExitCode {
-    let found = sources::load(&settings.policies, &settings.engine);
+    let found = sources::load_as_server(settings);
     found
         .problems
         .iter()

@@ -11,14 +11,15 @@ use crate::app::cli::SchemaKind;
 use crate::app::explain::read::Shorthand;
 use customs_policy::reader::Mapping;
 use customs_policy::spec::{
-    AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, MappingSpec, json_schema,
+    AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, MappingSpec, POLICY_GUARD, json_schema,
 };
 
 /// Every kind.
-const KINDS: [SchemaKind; 4] = [
+const KINDS: [SchemaKind; 5] = [
     SchemaKind::EgressPolicy,
     SchemaKind::DestinationSet,
     SchemaKind::AuthorizationPolicy,
+    SchemaKind::PolicyGuard,
     SchemaKind::PolicyTest,
 ];
 
@@ -45,6 +46,7 @@ fn document(kind: SchemaKind) -> &'static MappingSpec {
         SchemaKind::EgressPolicy => EGRESS_POLICY.document,
         SchemaKind::DestinationSet => DESTINATION_SET.document,
         SchemaKind::AuthorizationPolicy => AUTHORIZATION_POLICY.document,
+        SchemaKind::PolicyGuard => POLICY_GUARD.document,
         SchemaKind::PolicyTest => PolicyTest::SPEC,
     }
 }

@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::source_map::SourceMap;
+use crate::app::settings::Resolved;
 use customs_analysis::findings::{self, Horizon};
 use customs_engine::settings::Settings;
 use customs_engine::snapshot::Snapshot;
@@ -23,7 +24,7 @@ use customs_record::clock::now;
 use customs_record::plain_file;
 use customs_sources::Progress;
 use customs_sources::StatCache;
-use customs_sources::{PolicyDirectories, PolicyDirectory, read_once};
+use customs_sources::{GuardChecks, PolicyDirectories, PolicyDirectory, read_once};
 use customs_sources::{Walk, walk};
 
 /// The content of the directories.
@@ -36,6 +37,8 @@ pub(super) struct Found {
     /// The set that would be in force. There may still be errors of sources that are bound to a
     /// namespace.
     pub snapshot: Option<Snapshot>,
+    /// The sources that could be read.
+    pub loaded: Vec<LoadedSource>,
     /// The directories with test cases, and whether their subdirectories belong to them.
     pub sources: Vec<(String, bool)>,
 }
@@ -54,18 +57,21 @@ impl Found {
     }
 }
 
-/// Reads the directories of one set, as a server would now.
+/// Reads the directories of one set, without a look at its guards.
 pub(super) fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
-    read(directories, settings, Horizon::at(now()))
+    read(directories, settings, GuardChecks::Off, Horizon::at(now()))
 }
 
-/// Reads the directories at a given time, and adds the problems of the whole set.
-pub(super) fn look(
-    directories: &[PolicyDirectory],
-    settings: &Settings,
-    horizon: Horizon,
-) -> Found {
-    let mut found = read(directories, settings, horizon);
+/// Reads the directories of one set, as a server would now.
+pub(super) fn load_as_server(settings: &Resolved) -> Found {
+    let (directories, guards) = (&settings.policies, settings.policy_guards);
+    read(directories, &settings.engine, guards, Horizon::at(now()))
+}
+
+/// Reads the directories as a server would at a given time, and adds the problems of the whole set.
+pub(super) fn look(settings: &Resolved, horizon: Horizon) -> Found {
+    let (directories, guards) = (&settings.policies, settings.policy_guards);
+    let mut found = read(directories, &settings.engine, guards, horizon);
     if let Some(snapshot) = &found.snapshot {
         found.problems.extend(findings::findings(snapshot, horizon));
         in_order(&mut found.problems);
@@ -73,9 +79,14 @@ pub(super) fn look(
     found
 }
 
-fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) -> Found {
+fn read(
+    directories: &[PolicyDirectory],
+    settings: &Settings,
+    guards: GuardChecks,
+    horizon: Horizon,
+) -> Found {
     let directories = PolicyDirectories::new(directories.iter().cloned());
-    let set = directories.policy_set(settings.clone(), horizon.days);
+    let set = directories.policy_set(settings.clone(), horizon.days, guards);
     let (set, outcome) = read_once(&directories, set, horizon.now.unwrap_or_else(now));
     let mut source_map = SourceMap::default();
     for source in set.loaded_sources().map(LoadedSource::source) {
@@ -103,6 +114,7 @@ fn read(directories: &[PolicyDirectory], settings: &Settings, horizon: Horizon) 
         problems,
         source_map,
         snapshot: outcome.snapshot,
+        loaded: set.loaded_sources().cloned().collect(),
         sources,
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn posted(body: &[u8]) -> Result<(ExplainQuery, Vec<Problem>), Vec<Pr
     }
 }
 
-fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
+pub(super) fn posted_node(body: &[u8]) -> Result<Node, Box<Problem>> {
     let wrong = |line: usize, column: usize, what: String| {
         let number = |n| u32::try_from(n).unwrap_or(0);
         let place = Place {
@@ -264,7 +264,7 @@ fn source_ip(text: Text<'_>) -> Result<IpAddr, Problem> {
         .map_err(|_| what().hint("write `192.0.2.1` or `2001:db8::1`"))
 }
 
-fn timestamp(text: Text<'_>) -> Result<UnixNanos, Problem> {
+pub(super) fn timestamp(text: Text<'_>) -> Result<UnixNanos, Problem> {
     let what = |why: jiff::Error| {
         text.error(
             Code::BadValue,

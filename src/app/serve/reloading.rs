@@ -28,6 +28,7 @@ pub(super) fn reloader(
         settle: settings.reload_settle,
         rescan: settings.reload_rescan,
         watch: true,
+        guards: settings.policy_guards,
         settings: settings.engine.clone(),
         settings_file,
     };

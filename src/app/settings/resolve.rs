@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{SettingValueError, SettingsError};
-use super::{DefaultEffect, Enforcement, IdentitySource, Settings};
+use super::{DefaultEffect, Enforcement, IdentitySource, PolicyGuards, Settings};
 use crate::app::durations::{duration, positive_duration};
 use crate::app::ports::slots::{self as port_slots, PortSlots};
 use crate::app::{audit_settings, connection_settings, policy_paths, tls_settings};
@@ -17,7 +17,7 @@ use customs_engine::identity::{
 use customs_engine::settings as engine;
 use customs_extauthz::response::{self, metadata};
 use customs_net::{Address, ConnectionLimits, ParseAddressError};
-use customs_sources::PolicyDirectory;
+use customs_sources::{GuardChecks, PolicyDirectory};
 use customs_tls::server::{ApplicationProtocol, ServerOptions};
 
 /// The settings that the server runs with.
@@ -29,6 +29,8 @@ pub(crate) struct Resolved {
     pub(crate) policies: Vec<PolicyDirectory>,
     /// The archive of the policies in force, if there is one.
     pub(crate) policy_archive: Option<PathBuf>,
+    /// What is done about guards that the policies break.
+    pub(crate) policy_guards: GuardChecks,
     /// The addresses for Envoy's checks.
     pub(crate) listen: Vec<Address>,
     /// The number of threads that answer checks.
@@ -77,6 +79,11 @@ impl Settings {
                 &self.policies,
                 &mut wrong,
             ),
+            policy_guards: match self.policy_guards {
+                PolicyGuards::Enforce => GuardChecks::Enforce,
+                PolicyGuards::Report => GuardChecks::Report,
+                PolicyGuards::Off => GuardChecks::Off,
+            },
             listen: self.listen(&mut wrong),
             threads: self.threads.map_or_else(processors, NonZeroUsize::from),
             connections: connection_settings::resolve(self, &mut wrong),

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{DefaultEffect, Enforcement, Gateway, IdentitySource};
+use super::{DefaultEffect, Enforcement, Gateway, IdentitySource, PolicyGuards};
 use crate::app::audit_settings::{AuditDurability, AuditLogSettings};
 use crate::app::policy_paths::PolicyPath;
 use crate::app::tls_settings::TlsSettings;
@@ -75,6 +75,7 @@ one_text!(
     Enforcement,
     IdentitySource,
     NonZeroU16,
+    PolicyGuards,
     PolicyPath,
     String,
     TlsSettings,

@@ -2,11 +2,12 @@
 //! the rest.
 //!
 //! Before anything is in force, every source that is not bound to a namespace must have been good
-//! once. From then on, a change that does not compile with the others is refused, and its problem
-//! names what it would break.
+//! once. From then on, a change that does not compile with the others, or that breaks a guard, is
+//! refused, and its problem names what it would break.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::guarding::GuardRound;
 use super::source_state::{Refusal, SourceState};
 use super::{PolicySet, SourceHealth, SourceId, limits};
 use crate::compile::{self, Compiled};
@@ -59,8 +60,9 @@ impl PolicySet {
         {
             return None;
         }
+        let round = self.guard_round(now);
         loop {
-            match self.compile(&[]) {
+            match self.compile(&[], &round) {
                 Ok(compiled) => return Some(compiled),
                 Err(problems) if self.leave_out(&problems) => {}
                 Err(problems) => {
@@ -123,8 +125,8 @@ impl PolicySet {
 
     /// Accepts as many changes as compile together with the set in force, and refuses the others.
     fn admit(&mut self, mut candidates: Vec<Candidate>, now: UnixNanos) -> Option<Compiled> {
-        let mut last = None;
-        while let Some((taken, compiled)) = self.find_compiling_part(&candidates) {
+        let (mut last, round) = (None, self.guard_round(now));
+        while let Some((taken, compiled)) = self.find_compiling_part(&candidates, &round) {
             candidates.retain(|candidate| {
                 !taken
                     .iter()
@@ -135,20 +137,24 @@ impl PolicySet {
         }
         for candidate in &candidates {
             let problems = self
-                .compile(std::slice::from_ref(candidate))
+                .compile(std::slice::from_ref(candidate), &round)
                 .err()
                 .unwrap_or_default();
             self.refuse(candidate.position, problems);
         }
         if last.is_none() && self.find_isolating() != self.isolating {
-            last = self.compile(&[]).ok();
+            last = self.compile(&[], &round).ok();
         }
         last
     }
 
     /// Returns all candidates, or all but one (dropping later ones first), or the first that
     /// compiles by itself.
-    fn find_compiling_part(&self, candidates: &[Candidate]) -> Option<(Vec<Candidate>, Compiled)> {
+    fn find_compiling_part(
+        &self,
+        candidates: &[Candidate],
+        round: &GuardRound,
+    ) -> Option<(Vec<Candidate>, Compiled)> {
         let all_but = (0..candidates.len())
             .rev()
             .map(|out| without(candidates, out));
@@ -160,19 +166,26 @@ impl PolicySet {
             .chain(all_but)
             .chain(single)
             .filter(|part| !part.is_empty())
-            .find_map(|part| self.compile(&part).ok().map(|compiled| (part, compiled)))
+            .find_map(|part| {
+                let compiled = self.compile(&part, round).ok()?;
+                Some((part, compiled))
+            })
     }
 
     /// Compiles the last good contents.
-    pub(super) fn compile_last_good(&self) -> Result<Compiled, Vec<Problem>> {
-        self.compile(&[])
+    pub(super) fn compile_last_good(&self, now: UnixNanos) -> Result<Compiled, Vec<Problem>> {
+        self.compile(&[], &self.guard_round(now))
     }
 
-    /// Compiles the last good contents with some replaced.
-    fn compile(&self, replaced: &[Candidate]) -> Result<Compiled, Vec<Problem>> {
+    /// Compiles the last good contents with some replaced, and looks at the guards of the result.
+    fn compile(
+        &self,
+        replaced: &[Candidate],
+        round: &GuardRound,
+    ) -> Result<Compiled, Vec<Problem>> {
         let set = self.contents(replaced);
         limits::check(&set)?;
-        compile::compile(&set, &self.settings)
+        round.keep_guards(compile::compile(&set, &self.settings)?)
     }
 
     /// Returns the last good contents with some replaced, and the substitutes of bound sources that

@@ -26,7 +26,7 @@ pub(super) fn check(set: &[LoadedSource]) -> Result<(), Vec<Problem>> {
             format!("all sources together have more than {MAX_FILES} files or {MAX_SET} bytes");
         return error(Code::TooLarge, text, "remove files that are not policies");
     }
-    if set.iter().all(LoadedSource::is_empty) {
+    if !set.iter().any(LoadedSource::has_policies) {
         let text = "there is no policy document".to_owned();
         return error(
             Code::NoPolicy,

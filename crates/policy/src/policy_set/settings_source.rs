@@ -213,7 +213,7 @@ impl PolicySet {
     fn try_with_policies(&mut self, now: UnixNanos) -> Result<Compiled, Vec<Problem>> {
         let compiled = match self.try_policies(now) {
             Some(compiled) => compiled,
-            None => self.compile_last_good()?,
+            None => self.compile_last_good(now)?,
         };
         let mut changed_along = self
             .settings_source

@@ -6,6 +6,7 @@ use crate::problem::{Code, Place};
 use crate::source::PolicyFile;
 
 mod bound;
+mod guards;
 mod review;
 mod settings;
 

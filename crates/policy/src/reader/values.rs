@@ -41,6 +41,15 @@ pub trait Mapping<'n>: Sized {
 #[derive(Clone, Copy, Debug)]
 pub struct Required<T>(pub Option<T>);
 
+/// An optional field of which it is known whether it is written, right or wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'n, T> {
+    /// Its value, if it is valid.
+    pub value: Option<T>,
+    /// Where it is, if it is written.
+    pub place: Option<&'n Place>,
+}
+
 /// A list. If it is written, it has entries unless it may be empty.
 #[derive(Clone, Debug)]
 pub struct List<'n, T, const MAY_BE_EMPTY: bool = false> {
@@ -184,6 +193,18 @@ impl<'n, T: FromNode<'n>> FromField<'n> for Option<T> {
     fn from_field(name: &'static str, fields: &mut Fields<'n, '_>) -> Self {
         let node = fields.take(name)?;
         T::from_node(node, name, fields.problems)
+    }
+}
+
+impl<'n, T: FromNode<'n>> FromField<'n> for Written<'n, T> {
+    const SHAPE: Shape = T::SHAPE;
+
+    fn from_field(name: &'static str, fields: &mut Fields<'n, '_>) -> Self {
+        let node = fields.take(name);
+        Written {
+            value: node.and_then(|node| T::from_node(node, name, fields.problems)),
+            place: node.map(|node| &node.place),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::authorization_policy::IstioSpec;
 use super::egress_policy::{EgressSpec, SetSpec};
+use super::policy_guard::GuardSpec;
 use super::{MappingSpec, Part, Shape, Word};
 use crate::document::Node;
 use crate::mapping;
@@ -109,6 +110,12 @@ pub const DESTINATION_SET: KindSpec = kind!(
     "DestinationSet" in &[V1ALPHA1], required: true, SetSpec<'_>
 );
 
+/// What must hold for every request, whatever the policies say.
+pub const POLICY_GUARD: KindSpec = kind!(
+    "What must hold for every request, whatever the policies say. It changes no verdict.",
+    "PolicyGuard" in &[V1ALPHA1], required: true, GuardSpec<'_>
+);
+
 /// Istio's policies.
 pub const AUTHORIZATION_POLICY: KindSpec = kind!(
     "Istio's own object.",
@@ -116,5 +123,10 @@ pub const AUTHORIZATION_POLICY: KindSpec = kind!(
     required: false, IstioSpec<'_>
 );
 
-/// Every kind of policy.
-pub const KINDS: [KindSpec; 3] = [AUTHORIZATION_POLICY, EGRESS_POLICY, DESTINATION_SET];
+/// Every kind of document.
+pub const KINDS: [KindSpec; 4] = [
+    AUTHORIZATION_POLICY,
+    EGRESS_POLICY,
+    DESTINATION_SET,
+    POLICY_GUARD,
+];

@@ -48,7 +48,7 @@ mapping! {
 
 mapping! {
     /// The destinations. An omitted field is not constrained.
-    pub(crate) struct Destination<'n> = "a destination" {
+    pub(crate) struct Destination<'n> = "a destination", filled {
         /// `name`, `*.suffix`, address or range, each with an optional `:port` or `:*`; or `**` for
         /// anywhere.
         hosts: List<'n, Text<'n>> = "hosts",

@@ -14,7 +14,7 @@ pub fn json_schema(documents: &[&MappingSpec]) -> Value {
                 .iter()
                 .map(|one| reference(one, &mut definitions))
                 .collect();
-            let about = "A document that customs reads: a policy, a set of destinations, or a file of cases.";
+            let about = "A document that customs reads: a policy, a set of destinations, guards, or a file of cases.";
             let root = [
                 ("description", about.into()),
                 ("anyOf", Value::Array(any_of)),

@@ -27,7 +27,7 @@ fn in_force(files: &[(&str, &str)], settings: Settings) -> SetInForce {
         fs::write(root.path().join(name), text).unwrap();
     }
     let directories = PolicyDirectories::new([PolicyDirectory::source(root.path().to_owned())]);
-    let set = directories.policy_set(settings, 0);
+    let set = directories.policy_set(settings, 0, crate::GuardChecks::Off);
     let (set, outcome) = read_once(&directories, set, now());
     assert!(outcome.snapshot.is_some(), "{outcome:?}");
     set.in_force().unwrap()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::*;
 use crate::read::read_changes;
-use crate::{PolicyDirectory, SourceOptions};
+use crate::{GuardChecks, PolicyDirectory, SourceOptions};
 use customs_engine::settings::Settings;
 use customs_policy::policy_set::SourceHealth;
 
@@ -26,7 +26,7 @@ fn site() -> (tempfile::TempDir, ReadCycle, PolicySet) {
     }
     let directories = ["a", "b"].map(|name| PolicyDirectory::source(root.path().join(name)));
     let directories = PolicyDirectories::new(directories);
-    let set = directories.policy_set(Settings::default(), 0);
+    let set = directories.policy_set(Settings::default(), 0, GuardChecks::Off);
     (root, ReadCycle::new(directories, Arc::default()), set)
 }
 

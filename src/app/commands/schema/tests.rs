@@ -32,6 +32,24 @@ metadata: {name: a, namespace: b}
 spec: {hosts: [a.example], zzzzzzzzzzzzzzzzz_SetSpec: 1}
 ";
 
+const GUARD: &str = "
+apiVersion: egress.customs/v1alpha1
+kind: PolicyGuard
+zzzzzzzzzzzzzzzzz_PolicyGuard: 1
+metadata: {name: a, namespace: istio-system}
+spec:
+  zzzzzzzzzzzzzzzzz_GuardSpec: 1
+  guards:
+  - name: a
+    zzzzzzzzzzzzzzzzz_GuardEntry: 1
+    never:
+      zzzzzzzzzzzzzzzzz_NeverClaim: 1
+      to: {hosts: [a.example], zzzzzzzzzzzzzzzzz_Destination: 1}
+      except: [{to: {methods: [GET]}, zzzzzzzzzzzzzzzzz_GuardException: 1}]
+  - {name: b, always: {zzzzzzzzzzzzzzzzz_AlwaysClaim: 1, from: [{namespaces: [a]}], to: {hosts: [a.example]}}}
+  - {name: c, only: {zzzzzzzzzzzzzzzzz_OnlyClaim: 1, from: [{namespaces: [a]}], to: {hosts: [a.example]}}}
+";
+
 const ISTIO: &str = "
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -79,7 +97,7 @@ fn policy_problems(text: &str) -> Vec<Problem> {
 
 /// Returns the fields of each mapping according to the readers: (definition, fields).
 fn known_to_readers() -> Vec<(String, BTreeSet<String>)> {
-    let mut problems = [EGRESS, ISTIO].map(policy_problems).concat();
+    let mut problems = [EGRESS, GUARD, ISTIO].map(policy_problems).concat();
     cases::read("c", CASES.as_bytes(), &mut problems);
     let unknown = problems
         .iter()
@@ -127,7 +145,7 @@ fn properties(root: &Value, name: &str) -> BTreeSet<String> {
 fn schemas_and_readers_know_the_same_fields() {
     let root = schema(None);
     let known = known_to_readers();
-    assert_eq!(known.len(), 22, "{known:#?}");
+    assert_eq!(known.len(), 30, "{known:#?}");
     for (name, mut fields) in known {
         fields.retain(|field| !REFUSED.contains(&field.as_str()));
         assert_eq!(properties(&root, &name), fields, "{name}");
@@ -153,6 +171,7 @@ fn each_kind_has_a_schema_of_its_own() {
         (SchemaKind::EgressPolicy, "EgressPolicy"),
         (SchemaKind::DestinationSet, "DestinationSet"),
         (SchemaKind::AuthorizationPolicy, "AuthorizationPolicy"),
+        (SchemaKind::PolicyGuard, "PolicyGuard"),
         (SchemaKind::PolicyTest, "PolicyTest"),
     ] {
         let schema = schema(Some(kind));
