@@ -10,6 +10,7 @@ mod mesh;
 mod operators;
 mod proofs;
 mod replay;
+mod search;
 mod setting_args;
 mod times;
 
@@ -35,8 +36,9 @@ pub use proofs::{
     AskArgs, CanReachArgs, EffectShown, ProofFormat, ProveArgs, ProveOptions, WhoCanArgs,
 };
 pub use replay::{RecordArgs, ReplayArgs, ReplayFormat};
+pub use search::{DecisionFilterArgs, SearchArgs};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
-pub(crate) use times::{Period, TimeArgs};
+pub(crate) use times::{EmptyPeriodError, Period, TimeArgs};
 
 use super::policy_paths::PolicyPath;
 use customs_analysis::findings::EXPIRY_DAYS;
@@ -97,7 +99,7 @@ pub enum Command {
         #[command(subcommand)]
         command: MeshCommand,
     },
-    /// Verify, count and follow the audit log that a server writes
+    /// Verify, count, search and follow the audit log that a server writes
     Audit {
         /// The tool.
         #[command(subcommand)]

@@ -84,10 +84,6 @@ impl Progress {
     }
 
     /// Runs `print` while the bar is out of the way.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for commands that print while they work")
-    )]
     pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         match self.bar.is_hidden() {
             true => print(),

@@ -29,7 +29,7 @@ use customs_record::record_reader::{Piece, RecordReader};
 use customs_record::scan::{
     self, FileOutcome, RecordFold, ScanError, ScanInput, ScanOptions, ScanOutcome,
 };
-use customs_record::segment_name::{SegmentForm, SegmentName};
+use customs_record::segment_name::{SegmentForm, SegmentName, is_index};
 
 /// How many lines or messages of a file are read to find its first record.
 const LOOKED_AT: usize = 64;
@@ -166,7 +166,7 @@ impl RecordFiles {
         for path in paths {
             if path.is_dir() {
                 found.extend(in_directory(path, &mut notes)?);
-            } else {
+            } else if !is_index(path) {
                 found.push(Candidate::of(path.clone(), None));
             }
         }

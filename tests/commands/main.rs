@@ -27,6 +27,7 @@ mod prove;
 mod reach;
 mod replay;
 mod requests;
+mod search;
 mod validator;
 
 use std::path::{Path, PathBuf};

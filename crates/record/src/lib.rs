@@ -13,10 +13,12 @@
 //! - [`verify`] reads the files and says whether they hold what was written.
 //!
 //! [`in_force`] says which revision was in force at a time, as the records say. [`filter`] selects
-//! entries, [`proto`] is the schema, [`clock`] is the time that entries are stamped with,
-//! [`segment_name`] names the files of a log that were closed, and [`plain_file`] opens the files
-//! of keys and policies. Nothing here knows a queue, a sink or a setting: the crate `customs-audit`
-//! writes records, and this one says what they are.
+//! entries before they are written, and [`record_query`] records that were. [`segment_name`] names
+//! the files of a log that were closed, and a [`segment_index`] says what such a file holds, in
+//! short; a [`survey`] says which records are there. [`proto`] is the schema, [`clock`] is the time
+//! that entries are stamped with, and [`plain_file`] opens the files of keys and policies. Nothing
+//! here knows a queue, a sink or a setting: the crate `customs-audit` writes records, and this one
+//! says what they are.
 
 #![cfg_attr(
     test,
@@ -45,12 +47,15 @@ pub mod proto;
 pub mod protobuf;
 mod record_encoder;
 pub mod record_fields;
+pub mod record_query;
 pub mod record_reader;
 pub mod recorded_request;
 pub mod scan;
+pub mod segment_index;
 pub mod segment_name;
 pub mod signing;
 pub mod stream;
+pub mod survey;
 pub mod timestamp;
 mod trace_context;
 pub mod verify;

@@ -2,9 +2,11 @@
 //!
 //! It opens and deletes nothing. The rules:
 //!
-//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` follows; its
-//!   index has `.index` instead. Its time never changes, and no file is closed under a name that
-//!   sorts before one that was closed earlier.
+//! - A closed file is `NAME.20261124T010203.123456789Z`, in UTC; compressed, `.gz` follows. Its
+//!   time never changes, and no file is closed under a name that sorts before one that was closed
+//!   earlier.
+//! - Its index is `.NAME.20261124T010203.123456789Z.index`: patterns for the files of a log, as
+//!   shells and log shippers have them, do not take it for one.
 //! - A name that does not parse back to exactly that does not belong to customs and is left alone.
 
 use std::collections::BTreeMap;
@@ -25,8 +27,14 @@ const GZIP: &str = ".gz";
 /// The suffix of a file that is being compressed.
 const PART: &str = ".gz.part";
 
+/// What the name of an index begins with.
+const HIDDEN: &str = ".";
+
 /// The suffix of the index of a file, whether that is compressed or not.
 const INDEX: &str = ".index";
+
+/// The suffix of an index that is being written.
+pub(crate) const INDEX_PART: &str = ".index.part";
 
 /// How many characters the time of a closed file has.
 const TIME_LENGTH: usize = 26;
@@ -49,38 +57,29 @@ pub enum SegmentForm {
     Plain,
     /// The whole of it, compressed.
     Packed,
-    /// The beginning of it, compressed, which is useless.
+    /// The beginning of it, compressed, or of its index, which is useless.
     Part,
     /// Its index.
     Index,
 }
 
-impl SegmentForm {
-    const ALL: [SegmentForm; 4] = [
-        SegmentForm::Part,
-        SegmentForm::Packed,
-        SegmentForm::Index,
-        SegmentForm::Plain,
-    ];
-
-    fn ending(self) -> &'static str {
-        match self {
-            SegmentForm::Plain => "",
-            SegmentForm::Packed => GZIP,
-            SegmentForm::Part => PART,
-            SegmentForm::Index => INDEX,
-        }
-    }
-}
+/// What the names of the forms begin with, and how they end.
+const ENDINGS: [(&str, &str, SegmentForm); 5] = [
+    ("", PART, SegmentForm::Part),
+    (HIDDEN, INDEX_PART, SegmentForm::Part),
+    ("", GZIP, SegmentForm::Packed),
+    (HIDDEN, INDEX, SegmentForm::Index),
+    ("", "", SegmentForm::Plain),
+];
 
 impl SegmentName {
     /// Reads the name of a file; `None` if it is not that of a closed file.
     pub fn parse(name: &OsStr) -> Option<SegmentName> {
         let bytes = name.as_encoded_bytes();
-        let form = SegmentForm::ALL
-            .into_iter()
-            .find(|form| bytes.ends_with(form.ending().as_bytes()))?;
-        let bytes = bytes.strip_suffix(form.ending().as_bytes())?;
+        let (bytes, form) = ENDINGS.iter().find_map(|(begin, ending, form)| {
+            let bytes = bytes.strip_prefix(begin.as_bytes());
+            Some((bytes?.strip_suffix(ending.as_bytes())?, *form))
+        })?;
         let (log, time) = bytes.split_at_checked(bytes.len().checked_sub(TIME_LENGTH)?)?;
         let closed = SegmentTime::parse(std::str::from_utf8(time).ok()?)?;
         // What is left is a name, or it would not have been one before.
@@ -91,6 +90,12 @@ impl SegmentName {
             form,
         })
     }
+}
+
+/// Returns whether a file is the index of another one.
+pub fn is_index(path: &Path) -> bool {
+    let name = path.file_name().and_then(SegmentName::parse);
+    name.is_some_and(|name| name.form == SegmentForm::Index)
 }
 
 /// Returns the path of the index of a closed file; `None` if it is not one.
@@ -192,7 +197,10 @@ impl SegmentNames {
 
     /// Returns the path of the index of a closed file.
     pub fn index(&self, time: SegmentTime) -> PathBuf {
-        self.path(time, INDEX)
+        let mut name = OsString::from(HIDDEN);
+        name.push(&self.name);
+        name.push(format!(".{}{INDEX}", time.text()));
+        self.directory.join(name)
     }
 
     fn path(&self, time: SegmentTime, ending: &str) -> PathBuf {
@@ -202,8 +210,11 @@ impl SegmentNames {
     }
 
     fn parse(&self, name: &OsStr) -> Option<(SegmentTime, &'static str)> {
-        let rest = name
-            .as_encoded_bytes()
+        let bytes = name.as_encoded_bytes();
+        let is_index = bytes.ends_with(INDEX.as_bytes());
+        let begin = if is_index { HIDDEN } else { "" };
+        let rest = bytes
+            .strip_prefix(begin.as_bytes())?
             .strip_prefix(self.name.as_encoded_bytes())?
             .strip_prefix(b".")?;
         let rest = std::str::from_utf8(rest).ok()?;
@@ -274,6 +285,11 @@ mod tests {
                 time.map(|time| (time, ".gz")),
             ),
             (
+                ".a.log.20261124T120000.000000042Z.index",
+                time.map(|time| (time, ".index")),
+            ),
+            ("a.log.20261124T120000.000000042Z.index", None),
+            (
                 "a.log.20261124T120000.000000042Z.gz.part",
                 time.map(|time| (time, ".gz.part")),
             ),
@@ -302,18 +318,19 @@ mod tests {
     #[test]
     fn a_name_says_which_log_a_file_belongs_to() {
         let parse = |name: &str| SegmentName::parse(OsStr::new(name));
-        for (ending, form) in [
-            ("", SegmentForm::Plain),
-            (".gz", SegmentForm::Packed),
-            (".gz.part", SegmentForm::Part),
-            (".index", SegmentForm::Index),
+        for (begin, ending, form) in [
+            ("", "", SegmentForm::Plain),
+            ("", ".gz", SegmentForm::Packed),
+            ("", ".gz.part", SegmentForm::Part),
+            (".", ".index", SegmentForm::Index),
+            (".", ".index.part", SegmentForm::Part),
         ] {
             let expected = SegmentName {
                 log: "a.log".into(),
                 closed: SegmentTime(NOON.0),
                 form,
             };
-            let name = format!("a.log.20261124T120000.000000042Z{ending}");
+            let name = format!("{begin}a.log.20261124T120000.000000042Z{ending}");
             assert_eq!(parse(&name), Some(expected), "{name}");
         }
         for name in [
@@ -321,16 +338,17 @@ mod tests {
             "20261124T120000.000000042Z",
             ".20261124T120000.000000042Z",
             "a.log.20261124T120000.42Z",
-            "a.log.20261124T120000.000000042Z.index.gz",
+            "a.log.20261124T120000.000000042Z.index",
+            ".a.log.20261124T120000.000000042Z.index.gz",
         ] {
             assert_eq!(parse(name), None, "{name}");
         }
-        let index = Some(PathBuf::from("/x/a.20261124T120000.000000042Z.index"));
+        let index = Some(PathBuf::from("/x/.a.20261124T120000.000000042Z.index"));
         for (path, expected) in [
             ("/x/a.20261124T120000.000000042Z", index.clone()),
             ("/x/a.20261124T120000.000000042Z.gz", index),
             ("/x/a.20261124T120000.000000042Z.gz.part", None),
-            ("/x/a.20261124T120000.000000042Z.index", None),
+            ("/x/.a.20261124T120000.000000042Z.index", None),
             ("/x/a", None),
         ] {
             assert_eq!(index_of(Path::new(path)), expected, "{path}");

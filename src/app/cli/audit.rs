@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use super::{ClientTlsArgs, TimeArgs};
+use super::{ClientTlsArgs, SearchArgs, TimeArgs};
 use crate::app::record_files::RecordArgs;
 use customs_engine::reason::Reason;
 use customs_policy::suggestion::nearest;
@@ -22,6 +22,9 @@ pub enum AuditCommand {
     Stats(Box<StatsArgs>),
     /// Write records as Parquet files, for DuckDB, ClickHouse, Spark and other query engines
     Export(Box<ExportArgs>),
+    /// Print the records of a time, a caller, a host, a rule or a decision; exits with 0 if there are
+    /// some, 1 if there are none, 2 if a file could not be searched
+    Search(Box<SearchArgs>),
 }
 
 /// The flags of `audit verify`.
@@ -114,7 +117,17 @@ pub enum EffectFilter {
     Deny,
 }
 
-/// How `audit tail` prints records.
+impl EffectFilter {
+    /// Returns the word in records.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            EffectFilter::Allow => "allow",
+            EffectFilter::Deny => "deny",
+        }
+    }
+}
+
+/// How `audit tail` and `audit search` print records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TailFormat {
     /// Text for people

@@ -12,6 +12,7 @@ use super::print_error;
 use crate::app::cli::RecordArgs;
 use crate::app::record_files::RecordFileError;
 use customs_record::proto::Record;
+use customs_record::segment_name::is_index;
 
 /// The time of the decisions that are looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,7 +82,7 @@ pub(super) enum RecordedItem<'r> {
 /// Reads files. Returns whether all of them could be read to their end; problems are printed.
 pub(super) fn read(files: &[PathBuf], mut take: impl FnMut(RecordedItem<'_>)) -> bool {
     let mut is_read = true;
-    for file in files {
+    for file in files.iter().filter(|file| !is_index(file)) {
         if let Err(why) = read_file(file, &mut take) {
             print_error(&why.to_string());
             is_read = false;

@@ -52,7 +52,7 @@ fn a_directory_stands_for_every_file_of_every_log_in_it() {
     write(&format!("{FIRST}.gz"), &packed(&at(10, "s", 1)));
     write(SECOND, at(11, "s", 20).as_bytes());
     write(&format!("{SECOND}.gz.part"), b"\x1f\x8b");
-    write(&format!("{SECOND}.index"), b"whatever");
+    write(&format!(".{SECOND}.index"), b"whatever");
     write("b.jsonl", at(11, "t", 1).as_bytes());
     write("checkpoints", b"{\"time\":\"2026-11-23T10:00:00Z\",\"kind\":\"checkpoint\",\"sealedStream\":\"s\",\"sink\":\"x\"}\n");
     write("empty.jsonl", b"");

@@ -6,6 +6,7 @@
 
 use customs_record::fields::TailHead;
 use customs_record::proto::Filter;
+use customs_record::record_query::is_host;
 
 /// What is wrong with the filter of a request, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,23 +63,6 @@ pub fn holds(filter: &Filter, head: &TailHead) -> bool {
         && one_of(reasons, &head.reason)
         && (effect.is_empty() || *effect == head.effect)
         && (hosts.is_empty() || hosts.iter().any(|pattern| is_host(pattern, &head.host)))
-}
-
-/// Returns whether a host equals the pattern, or is a name below it if the pattern begins with
-/// `*.`.
-fn is_host(pattern: &str, host: &str) -> bool {
-    match pattern.strip_prefix("*.") {
-        None => pattern.eq_ignore_ascii_case(host),
-        Some(parent) => {
-            let below = host
-                .len()
-                .checked_sub(parent.len())
-                .and_then(|at| host.split_at_checked(at));
-            below.is_some_and(|(name, end)| {
-                name.len() > 1 && name.ends_with('.') && end.eq_ignore_ascii_case(parent)
-            })
-        }
-    }
 }
 
 #[cfg(test)]

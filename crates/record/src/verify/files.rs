@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use self::log_file::{Id, LogFile, open};
 pub use self::log_file::{Item, Place};
 use super::record::{At, Seen};
+use crate::segment_name::is_index;
 
 /// Why files cannot be verified.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +206,8 @@ impl Source {
     pub fn open(paths: &[PathBuf]) -> Result<Source, LogReadError> {
         let (mut waiting, mut empty) = (Vec::new(), Vec::new());
         let mut spare = Vec::new();
-        for path in paths {
+        // An index repeats what its file says.
+        for path in paths.iter().filter(|path| !is_index(path)) {
             if is_half_packed(path, paths) {
                 spare.push(path.clone());
                 continue;

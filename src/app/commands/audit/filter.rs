@@ -11,11 +11,7 @@ use customs_record::proto::{Filter, Record};
 
 /// Returns the filter of a subscription.
 pub(super) fn filter(args: &FilterArgs) -> Filter {
-    let effect = match args.effect {
-        None => "",
-        Some(EffectFilter::Allow) => "allow",
-        Some(EffectFilter::Deny) => "deny",
-    };
+    let effect = args.effect.map_or("", EffectFilter::word);
     Filter {
         kinds: args.kinds.clone(),
         namespaces: args.namespaces.clone(),

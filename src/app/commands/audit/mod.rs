@@ -16,6 +16,7 @@ mod losses;
 mod output;
 mod pretty;
 pub(super) mod read;
+mod search;
 mod stats;
 mod stats_counts;
 mod stats_report;
@@ -31,5 +32,6 @@ pub(super) fn run(command: AuditCommand) -> ExitCode {
         AuditCommand::Tail(args) => tail::run(&args),
         AuditCommand::Stats(args) => stats::run(&args),
         AuditCommand::Export(args) => export::run(&args),
+        AuditCommand::Search(args) => search::run(&args),
     }
 }

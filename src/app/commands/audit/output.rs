@@ -1,4 +1,5 @@
-//! The output of `customs audit tail`: one line per record, as text or as it was written.
+//! The output of `customs audit tail`: one line per record, as text or as it was written. A search
+//! formats its lines as it does.
 //!
 //! The rule: each line is flushed at once, so that a pipe shows the same as a terminal, and the
 //! tool exits without an error when the reader of its output has gone away.
@@ -10,10 +11,44 @@ use crate::app::cli::{Color, TailArgs, TailFormat};
 use customs_record::decode;
 use customs_record::proto::Record;
 
-/// The output for records.
-pub(super) struct RecordOutput {
+/// How a record becomes a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LineFormat {
     format: TailFormat,
     is_coloured: bool,
+}
+
+impl LineFormat {
+    /// Returns the format that the flags select.
+    pub(super) fn of(format: TailFormat, color: Color) -> LineFormat {
+        // As no-color.org defines it: any value except an empty one.
+        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_coloured = match color {
+            Color::Auto => io::stdout().is_terminal() && !is_refused,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        LineFormat {
+            format,
+            is_coloured,
+        }
+    }
+
+    /// Returns a record as a line: as the given one, if there is one.
+    pub(super) fn line(self, record: &Record, line: Option<&str>) -> String {
+        let is_safe = |line: &&str| line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        match (self.format, line.filter(is_safe)) {
+            (TailFormat::Pretty, _) => pretty::line(record, self.is_coloured),
+            // As it was written, including unknown fields.
+            (TailFormat::Json, Some(line)) => line.to_owned(),
+            (TailFormat::Json, None) => decode::to_line(record).unwrap_or_default(),
+        }
+    }
+}
+
+/// The output for records.
+pub(super) struct RecordOutput {
+    format: LineFormat,
     /// How many more to print; `None` means all.
     left: Option<u64>,
 }
@@ -21,16 +56,8 @@ pub(super) struct RecordOutput {
 impl RecordOutput {
     /// Creates the output that the flags select.
     pub(super) fn of(args: &TailArgs) -> RecordOutput {
-        // As no-color.org defines it: any value except an empty one.
-        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_coloured = match args.color {
-            Color::Auto => io::stdout().is_terminal() && !is_refused,
-            Color::Always => true,
-            Color::Never => false,
-        };
         RecordOutput {
-            format: args.format,
-            is_coloured,
+            format: LineFormat::of(args.format, args.color),
             left: args.count,
         }
     }
@@ -46,13 +73,7 @@ impl RecordOutput {
         if !self.is_open() {
             return false;
         }
-        let is_safe = |line: &&str| line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let text = match (self.format, line.filter(is_safe)) {
-            (TailFormat::Pretty, _) => pretty::line(record, self.is_coloured),
-            // As it was written, including unknown fields.
-            (TailFormat::Json, Some(line)) => line.to_owned(),
-            (TailFormat::Json, None) => decode::to_line(record).unwrap_or_default(),
-        };
+        let text = self.format.line(record, line);
         self.left = self.left.map(|left| left - 1);
         let mut out = io::stdout().lock();
         if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {

@@ -9,6 +9,7 @@ use customs_doctor::evidence::{RecordCounts, Trouble};
 use customs_record::decode::RecordDecodeError;
 use customs_record::proto::Record;
 use customs_record::record_reader::{Piece, RecordReadError, RecordReader};
+use customs_record::segment_name::is_index;
 
 /// Why a file cannot be counted.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ enum CountError {
 /// Counts the records of files; `None` if there is no file.
 pub(super) fn count(files: &[PathBuf], troubles: &mut Vec<Trouble>) -> Option<RecordCounts> {
     let mut counts = RecordCounts::default();
-    for path in files {
+    for path in files.iter().filter(|path| !is_index(path)) {
         match add(&mut counts, path) {
             Ok(()) => counts.files.push(path.display().to_string()),
             Err(why) => troubles.push(Trouble {

@@ -1,4 +1,4 @@
-//! Compresses closed files and deletes the oldest.
+//! Indexes and compresses closed files, and deletes the oldest.
 //!
 //! It never touches the file that is written to, nor any that a process holds a lock on. The rules:
 //!
@@ -7,6 +7,8 @@
 //! - A compressed file gets its name after the whole of it is on the disk, and only then is the
 //!   plain file deleted. So all records are in a file at every time, and unfinished work is done
 //!   again at the next start.
+//! - An index is made of a closed file before it is compressed, and goes with its file. Searches do
+//!   without, so a file that cannot be indexed is only a warning.
 //! - A failure is logged, loses nothing, and the work is tried again after the next file is closed.
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use flate2::write::GzEncoder;
 
 use super::FILE_MODE;
 use crate::config::Rotation;
+use customs_record::segment_index::{FileStamp, SegmentIndex};
 use customs_record::segment_name::{Forms, SegmentNames, SegmentTime};
 
 /// How much is compressed between two checks whether to stop.
@@ -137,9 +140,10 @@ impl Work {
         let (closed, leftovers): (BTreeMap<_, _>, BTreeMap<_, _>) = closed
             .into_iter()
             .partition(|(_, forms)| forms.plain || forms.gzip);
-        leftovers
-            .into_keys()
-            .for_each(|time| remove(&self.segments.part(time)));
+        for (time, forms) in leftovers {
+            self.remove_if(forms.part, &self.segments.part(time));
+            self.remove_if(forms.index, &self.segments.index(time));
+        }
         let spare = self
             .keep
             .map_or(0, |keep| closed.len().saturating_sub(keep));
@@ -156,6 +160,7 @@ impl Work {
     fn delete(&self, time: SegmentTime, forms: Forms) {
         let paths = [
             (forms.part, self.segments.part(time)),
+            (forms.index, self.segments.index(time)),
             (forms.plain, self.segments.plain(time)),
             (forms.gzip, self.segments.gzip(time)),
         ];
@@ -182,12 +187,54 @@ impl Work {
             if forms.gzip {
                 // The compressed file is whole, or it would not have its name.
                 remove(&plain);
-            } else if self.gzip
-                && let Err(problem) = self.compress(time)
-            {
-                let _ = fs::remove_file(&part);
-                log_failure("cannot compress a closed audit log file", &plain, &problem);
+                continue;
             }
+            let index = match self.gzip || !forms.index {
+                true => self.index(&plain),
+                false => None,
+            };
+            let mut indexed = plain.clone();
+            if self.gzip {
+                match self.compress(time) {
+                    Ok(()) => indexed = self.segments.gzip(time),
+                    Err(problem) => {
+                        let _ = fs::remove_file(&part);
+                        log_failure("cannot compress a closed audit log file", &plain, &problem);
+                    }
+                }
+            }
+            if let Some(index) = index {
+                self.write_index(index, &indexed, time);
+            }
+        }
+    }
+
+    /// Makes the index of a closed file, unless a process has it locked.
+    fn index(&self, plain: &Path) -> Option<SegmentIndex> {
+        let is_wanted = || !self.stop.load(Relaxed);
+        let made = locked(plain).and_then(|lock| match lock {
+            Some(_lock) => SegmentIndex::of(plain, is_wanted),
+            None => Ok(None),
+        });
+        made.unwrap_or_else(|problem| {
+            warn_of_index(plain, &problem);
+            None
+        })
+    }
+
+    /// Writes the index of a closed file, as it is now.
+    fn write_index(&self, index: SegmentIndex, file: &Path, time: SegmentTime) {
+        let stamp = fs::metadata(file).map(|about| FileStamp::of(&about));
+        let written =
+            stamp.and_then(|stamp| index.with_file(stamp).write(&self.segments.index(time)));
+        if let Err(problem) = written {
+            warn_of_index(file, &problem);
+        }
+    }
+
+    fn remove_if(&self, is_there: bool, path: &Path) {
+        if is_there {
+            remove(path);
         }
     }
 
@@ -237,6 +284,10 @@ fn remove(path: &Path) {
     if let Err(problem) = fs::remove_file(path) {
         log_failure("cannot delete a closed audit log file", path, &problem);
     }
+}
+
+fn warn_of_index(path: &Path, problem: &io::Error) {
+    tracing::warn!(path = %path.display(), %problem, "a closed audit log file has no index; `customs audit search` makes it, or reads the whole file");
 }
 
 fn log_failure(what: &str, path: &Path, problem: &io::Error) {

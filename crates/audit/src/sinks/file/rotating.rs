@@ -244,9 +244,7 @@ impl RotatingFile {
             (self.held, self.previous_file) = (self.rotate(now)?, "");
         }
         self.is_elsewhere = false;
-        if self.rotation.gzip || self.rotation.keep.is_some() {
-            self.retention.tidy(SegmentNames::of(&self.held.place));
-        }
+        self.retention.tidy(SegmentNames::of(&self.held.place));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Tests of a regular file: opening, continuing, rotating, and the stream across files.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,8 @@ use crate::sinks::Reopen;
 use customs_engine::time::UnixNanos;
 use customs_record::chain::Head;
 use customs_record::entry::audit_log::Position;
-use customs_record::segment_name::SegmentNames;
+use customs_record::segment_index::{FileStamp, SegmentIndex};
+use customs_record::segment_name::{SegmentNames, index_of, is_index};
 use customs_record::stream::{Format, ResumePoint, Stream};
 use customs_record::{Entry, GapEntry, Loss};
 
@@ -415,6 +417,33 @@ fn only_the_newest_closed_files_stay() {
     let files = bench.files();
     assert_eq!(files.len(), 3, "{files:?}");
     assert!(bench.directory.path().join("audit.log.1").exists());
+    // Each closed file has its index, and no index is left of those that were deleted.
+    let names = fs::read_dir(bench.directory.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().path());
+    let indices: BTreeSet<PathBuf> = names.filter(|path| is_index(path)).collect();
+    let closed = files.iter().filter_map(|path| index_of(path));
+    assert_eq!(indices, closed.collect());
+    for path in &files[..2] {
+        let stamp = FileStamp::of(&fs::metadata(path).unwrap());
+        let index = SegmentIndex::read(&index_of(path).unwrap(), stamp);
+        assert!(index.unwrap().unwrap().survey.records > 50, "{path:?}");
+    }
+}
+
+#[test]
+fn a_closed_file_that_cannot_be_indexed_is_closed_all_the_same() {
+    let bench = Bench::new(Format::Json, by_size());
+    let (mut run, _) = bench.start("one");
+    while !run.round(at(0), 50) {}
+    run.file.finish();
+    let closed = bench.files().remove(0);
+    fs::remove_file(index_of(&closed).unwrap()).unwrap();
+    // The place of the next index is taken.
+    fs::create_dir(index_of(&closed).unwrap()).unwrap();
+    while !run.round(at(1), 50) {}
+    run.file.finish();
+    assert_eq!(bench.files().len(), 3);
+    assert!(index_of(&bench.files()[1]).unwrap().is_file());
 }
 
 #[test]
@@ -444,6 +473,15 @@ fn a_link_is_followed_to_where_the_file_is() {
     let (mut run, _) = bench.start("one");
     while !run.round(at(0), 50) {}
     assert!(fs::symlink_metadata(bench.path()).unwrap().is_symlink());
-    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 2);
+    run.file.finish();
+    let names = fs::read_dir(elsewhere.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name());
+    let (indices, files): (Vec<_>, Vec<_>) =
+        names.partition(|name| name.to_string_lossy().ends_with(".index"));
+    assert_eq!(
+        (files.len(), indices.len()),
+        (2, 1),
+        "{files:?} {indices:?}"
+    );
     assert!(real.is_file());
 }
