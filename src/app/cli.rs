@@ -22,8 +22,8 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use audit::{
-    AuditCommand, Color, EffectFilter, ExportArgs, ExportPartition, FilterArgs, StatsArgs,
-    StatsFormat, TailArgs, TailFormat, VerifyArgs, VerifyFormat,
+    AuditCommand, Color, EffectFilter, ExportArgs, ExportPartition, ExtractArgs, FilterArgs,
+    StatsArgs, StatsFormat, TailArgs, TailFormat, VerifyArgs, VerifyFormat,
 };
 
 pub use client_tls::ClientTlsArgs;
@@ -243,12 +243,12 @@ pub struct CheckQueryArgs {
 /// The flags of `at`.
 #[derive(Debug, Args)]
 pub struct AtArgs {
-    /// The moment, such as 2026-12-31T10:00:00Z
-    #[arg(value_name = "TIME")]
+    /// The moment: 2h or 3d (ago), yesterday, 2026-12-31T10:00 (UTC) or 2026-12-31T10:00:00Z
+    #[arg(value_name = times::TIME, value_parser = times::time_argument)]
     pub(super) time: Timestamp,
     #[command(flatten)]
     pub(super) query: CheckQueryArgs,
-    /// The audit log: files of any number of servers and sinks, in any order
+    /// The audit log: files of any number of servers and sinks, in any order, or directories of them
     #[arg(long, value_name = "RECORD", required = true, num_args = 1..)]
     pub(super) records: Vec<PathBuf>,
     /// The policy archive that the servers wrote

@@ -181,6 +181,11 @@ impl RecordFiles {
         })
     }
 
+    /// Returns the paths of the files, for a reader that opens them itself.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.inputs.iter().map(|input| input.path.clone()).collect()
+    }
+
     /// Scans the files on all cores, and shows the progress. `make` returns the value that a part
     /// of a file is folded into, by the index of the file; `merge` takes the values in order. What
     /// was left out is said first.

@@ -6,11 +6,16 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     missing_docs
 )]
 
 mod archive;
 mod at;
+mod bundle;
+mod docs;
+mod extract;
+mod scene;
 
 use std::path::{Path, PathBuf};
 

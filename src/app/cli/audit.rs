@@ -16,6 +16,9 @@ pub enum AuditCommand {
     /// Verify that an audit log is complete and unchanged; exits with 0 for intact, 1 for bad, 3
     /// for unsealed, 2 for no answer
     Verify(VerifyArgs),
+    /// Cut a window of time out of the audit log, with its proof and the policies of then, as a
+    /// directory that an auditor can check by itself; exits as `verify` does
+    Extract(Box<ExtractArgs>),
     /// Print the records of a file or of a running server, one line each
     Tail(Box<TailArgs>),
     /// Count records: which callers were denied which hosts, why, and what the dry run denies
@@ -31,8 +34,11 @@ pub enum AuditCommand {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The files of one sink, including rotated and compressed ones, in any order; - reads stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "bundle")]
     pub(crate) files: Vec<PathBuf>,
+    /// Verify a bundle of `audit extract` instead; without --key, with the keys in the bundle
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "checkpoints"])]
+    pub(crate) bundle: Option<PathBuf>,
     /// The checkpoint file that the server wrote; with it, truncation at the end is detected too
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoints: Option<PathBuf>,
@@ -40,6 +46,36 @@ pub struct VerifyArgs {
     /// rotated
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,
+    /// The output format
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: VerifyFormat,
+}
+
+/// The flags of `audit extract`.
+#[derive(Clone, Debug, Args)]
+pub struct ExtractArgs {
+    #[command(flatten)]
+    pub(crate) files: RecordArgs,
+    /// The directory to write; it must not exist
+    #[arg(long, value_name = "BUNDLE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, for keys that were
+    /// rotated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+    /// The checkpoint file that the server wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoints: Option<PathBuf>,
+    /// The policy archive that the server wrote, from which the policies are taken
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy_archive: Option<PathBuf>,
+    /// Write the bundle although the archive does not have every revision that the records name
+    #[arg(long, requires = "policy_archive")]
+    pub(crate) allow_missing_policies: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: VerifyFormat,

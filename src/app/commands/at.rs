@@ -15,6 +15,7 @@ use super::{BAD_SETTING, counted, print, print_error, print_json};
 use crate::app::FAILED;
 use crate::app::cli::{AtArgs, CheckFormat};
 use crate::app::explain::answer::{self, Explanation};
+use crate::app::record_files::{RecordFiles, RecordFilesError};
 use customs_engine::time::UnixNanos;
 use customs_policy::printable;
 use customs_record::in_force::{InForceAt, KnownRevision, StreamAt, in_force_at};
@@ -87,6 +88,9 @@ pub(super) fn run(args: &AtArgs) -> ExitCode {
 /// Why there is no answer for a stream or a revision.
 #[derive(Debug, thiserror::Error)]
 enum AtError {
+    /// There are no records.
+    #[error(transparent)]
+    Files(#[from] RecordFilesError),
     /// The records cannot be read.
     #[error(transparent)]
     Records(#[from] LogReadError),
@@ -109,7 +113,8 @@ enum AtError {
 
 fn answers(args: &AtArgs, prepared: &PreparedQuery) -> Result<AnswersAt, Vec<AtError>> {
     let time = UnixNanos(args.time.as_nanosecond());
-    let streams = in_force_at(&args.records, time).map_err(|why| vec![why.into()])?;
+    let files = RecordFiles::find(&args.records).map_err(|why| vec![why.into()])?;
+    let streams = in_force_at(&files.paths(), time).map_err(|why| vec![why.into()])?;
     let mut problems = Vec::new();
     let mut answers: Vec<AnswerAt> = Vec::new();
     for stream in &streams {

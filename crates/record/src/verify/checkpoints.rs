@@ -148,6 +148,47 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
+    /// Reads a checkpoint file if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn of_option(
+        path: Option<&Path>,
+        keys: &[Verifier],
+    ) -> Result<Checkpoints, LogReadError> {
+        let read = path.map(|path| Checkpoints::read(path, keys)).transpose()?;
+        Ok(read.unwrap_or_default())
+    }
+
+    /// Returns the lines of a checkpoint file that are about these records, as they are.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn lines(
+        path: &Path,
+        is_wanted: impl Fn(&str, u64) -> bool,
+    ) -> Result<Vec<u8>, LogReadError> {
+        // What is not a checkpoint file is refused here.
+        Checkpoints::read(path, &[])?;
+        let failed = |problem| LogReadError::File {
+            path: path.to_owned(),
+            problem,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let mut reader = RecordReader::new(file).with_format(Format::Json);
+        let mut lines = Vec::new();
+        while let Some(piece) = reader.next_piece().map_err(|why| failed(why.into()))? {
+            if let Piece::Record(line) = piece
+                && let Some(checkpoint) = Checkpoint::read(line.bytes)
+                && is_wanted(&checkpoint.stream, checkpoint.records)
+            {
+                lines.extend_from_slice(line.bytes);
+                lines.push(b'\n');
+            }
+        }
+        Ok(lines)
+    }
+
     fn take(&mut self, keys: &[Verifier], line: RawRecord<'_>, counts: &mut LineCounts) {
         counts.is_json = counts.is_json || line.bytes.starts_with(b"{");
         let Some(checkpoint) = Checkpoint::read(line.bytes) else {

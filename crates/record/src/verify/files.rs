@@ -163,6 +163,8 @@ pub struct Source {
     pub empty: Vec<String>,
     /// What else a reader should know.
     pub notes: Vec<String>,
+    /// The last record to read, by its number in the last file.
+    last: Option<u64>,
 }
 
 /// Returns whether a path is that of a file's packed form: the plain name plus `ending`.
@@ -236,7 +238,62 @@ impl Source {
             names,
             empty,
             notes,
+            last: None,
         })
+    }
+
+    /// Opens files in the order in which they are given.
+    ///
+    /// # Errors
+    /// If one of them cannot be verified.
+    pub fn listed(paths: &[PathBuf]) -> Result<Source, LogReadError> {
+        let (mut waiting, mut empty) = (Vec::new(), Vec::new());
+        for path in paths {
+            match open(path)? {
+                Some(reader) => waiting.push(Waiting::of(path, reader)?),
+                None => empty.push(path.display().to_string()),
+            }
+        }
+        let name = |file: &Waiting| file.path.display().to_string();
+        Ok(Source {
+            names: waiting.iter().map(name).collect(),
+            waiting: waiting.into_iter(),
+            current: None,
+            ahead: VecDeque::new(),
+            empty,
+            notes: Vec::new(),
+            last: None,
+        })
+    }
+
+    /// Returns the paths of the files that were not read yet, in their order.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let waiting = self.waiting.as_slice().iter();
+        waiting.map(|file| file.path.clone()).collect()
+    }
+
+    /// Reads up to this number of the last file, and no further.
+    pub(super) fn end_at(&mut self, number: u64) {
+        self.last = Some(number);
+    }
+
+    /// Skips what is before this number of the first file, without a look at it. Returns the
+    /// position behind it.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn skip_to(&mut self, number: u64) -> Result<Option<At>, LogReadError> {
+        let mut at = None;
+        while let Some((item, place, is_first)) = self.step()? {
+            if place.number >= number {
+                self.ahead.push_front((item, place, is_first));
+                break;
+            }
+            if let Item::Record(seen) = item {
+                at = Some(seen.at());
+            }
+        }
+        Ok(at)
     }
 
     /// Opens files in the order in which each continues from the last record of another, for files
@@ -253,23 +310,7 @@ impl Source {
         for file in source.waiting {
             left.push((last_of(&file)?, file));
         }
-        let mut ordered: Vec<Waiting> = Vec::new();
-        let mut end = None;
-        while !left.is_empty() {
-            let begins = |(_, file): &&(Option<At>, Waiting)| {
-                let previous = file.previous();
-                previous.is_none() || !left.iter().any(|(end, _)| end.as_ref() == previous)
-            };
-            let next = left
-                .iter()
-                .position(|(_, file)| end.is_some() && file.previous() == end.as_ref());
-            let next = next
-                .or_else(|| left.iter().position(|file| begins(&file)))
-                .unwrap_or(0);
-            let (its_end, file) = left.remove(next);
-            end = its_end;
-            ordered.push(file);
-        }
+        let ordered = in_order_of_links(left, |file| file.previous().cloned());
         source.names = ordered
             .iter()
             .map(|file| file.path.display().to_string())
@@ -283,6 +324,15 @@ impl Source {
     /// # Errors
     /// If a file cannot be read.
     pub fn step(&mut self) -> Result<Option<(Item, Place, bool)>, LogReadError> {
+        let next = self.step_on()?;
+        // Only the last file may end early, and it is the last when no other waits.
+        let is_over = |(_, place, _): &(Item, Place, bool)| {
+            self.waiting.as_slice().is_empty() && self.last.is_some_and(|last| place.number > last)
+        };
+        Ok(next.filter(|next| !is_over(next)))
+    }
+
+    fn step_on(&mut self) -> Result<Option<(Item, Place, bool)>, LogReadError> {
         loop {
             if let Some(ahead) = self.ahead.pop_front() {
                 return Ok(Some(ahead));
@@ -318,6 +368,29 @@ impl Source {
             _ => None,
         })
     }
+}
+
+/// Returns files, each with the position at its end, in the order in which each continues from the
+/// end of another.
+pub(super) fn in_order_of_links<T>(
+    mut left: Vec<(Option<At>, T)>,
+    previous: impl Fn(&T) -> Option<At>,
+) -> Vec<T> {
+    let (mut ordered, mut end) = (Vec::new(), None);
+    while !left.is_empty() {
+        let begins = |(_, file): &(Option<At>, T)| {
+            let previous = previous(file);
+            previous.is_none() || !left.iter().any(|(end, _)| *end == previous)
+        };
+        let next = left
+            .iter()
+            .position(|(_, file)| end.is_some() && previous(file) == end);
+        let next = next.or_else(|| left.iter().position(begins)).unwrap_or(0);
+        let (its_end, file) = left.remove(next);
+        end = its_end;
+        ordered.push(file);
+    }
+    ordered
 }
 
 /// Returns files in the order in which they were written: by the times at which they begin, or,

@@ -9,6 +9,7 @@
 //! - [`record`] says what a record is;
 //! - [`walk`] checks each record against the one before;
 //! - [`diagnose`] names what is wrong with the first record that does not fit;
+//! - [`range`] is a part of a log, such as a day, that is cut out and verified by itself;
 //! - [`checkpoints`] are those that are kept elsewhere;
 //! - [`report`] is the result.
 
@@ -19,8 +20,9 @@ mod checkpoints;
 mod diagnose;
 #[allow(missing_docs)]
 pub mod files;
+pub mod range;
 #[allow(missing_docs)]
-pub(crate) mod record;
+pub mod record;
 pub mod report;
 #[allow(missing_docs)]
 mod walk;
@@ -51,13 +53,19 @@ pub struct VerifyOptions {
 pub fn verify(options: &VerifyOptions) -> Result<Report, LogReadError> {
     // Checkpoints are read first: otherwise a running server could seal more records than are read
     // here.
-    let checkpoints = options
-        .checkpoints
-        .as_deref()
-        .map(|path| Checkpoints::read(path, &options.keys))
-        .transpose()?
-        .unwrap_or_default();
+    let checkpoints = Checkpoints::of_option(options.checkpoints.as_deref(), &options.keys)?;
     let (walk, source, bad) = walked(options, &checkpoints)?;
+    Ok(report(options, source, &checkpoints, walk, bad))
+}
+
+/// Returns the result of a walk.
+fn report(
+    options: &VerifyOptions,
+    source: Source,
+    checkpoints: &Checkpoints,
+    walk: Walk<'_>,
+    bad: Option<Bad>,
+) -> Report {
     let bad = bad.or_else(|| checkpoints.bad.clone());
     let is_sealed = walk.records > 0
         && walk.unsealed == 0
@@ -68,9 +76,9 @@ pub fn verify(options: &VerifyOptions) -> Result<Report, LogReadError> {
         (None, true) => Outcome::Intact,
         (None, false) => Outcome::Unsealed,
     };
-    Ok(Report {
+    Report {
         outcome,
-        notes: notes(options, &source, &checkpoints, &walk, outcome),
+        notes: notes(options, &source, checkpoints, &walk, outcome),
         bad,
         streams: walk.streams(),
         records: walk.records,
@@ -81,7 +89,7 @@ pub fn verify(options: &VerifyOptions) -> Result<Report, LogReadError> {
         unsealed_records: walk.unsealed,
         torn: walk.torn,
         files: source.names,
-    })
+    }
 }
 
 /// Reads the files in the order of their times. If that finds an error, reads them in the order in
@@ -93,14 +101,14 @@ fn walked<'w>(
 ) -> Result<(Walk<'w>, Source, Option<Bad>), LogReadError> {
     let mut source = Source::open(&options.files)?;
     let mut walk = Walk::new(&options.keys, checkpoints);
-    let bad = walk.run(&mut source)?;
+    let bad = walk.run(&mut source, |_| true)?;
     if bad.is_some()
         && source.names.len() > 1
         && let Some(mut joined) = Source::joined(&options.files)?
         && joined.names != source.names
     {
         let mut again = Walk::new(&options.keys, checkpoints);
-        let bad_again = again.run(&mut joined)?;
+        let bad_again = again.run(&mut joined, |_| true)?;
         if bad_again.is_none() || again.records > walk.records {
             return Ok((again, joined, bad_again));
         }

@@ -6,6 +6,7 @@
 //! tried with another number, stream or kind, and then the chain has to agree.
 
 mod restate;
+mod written;
 
 use prost::Message;
 use serde::Deserialize;

@@ -65,17 +65,28 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Begins in the middle of a chain, behind this position.
+    pub(super) fn starting_at(self, at: Option<At>) -> Walk<'w> {
+        Walk { at, ..self }
+    }
+
     /// Returns how many streams were seen.
     pub(super) fn streams(&self) -> usize {
         self.met.len()
     }
 
-    /// Walks over all records and returns the first thing that is wrong.
+    /// Walks over all records and returns the first thing that is wrong. `take` gets each record
+    /// that is right, and ends the walk if it returns false.
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub(super) fn run(&mut self, source: &mut Source) -> Result<Option<Bad>, LogReadError> {
+    pub(super) fn run(
+        &mut self,
+        source: &mut Source,
+        mut take: impl FnMut(&Seen) -> bool,
+    ) -> Result<Option<Bad>, LogReadError> {
         while let Some((item, place, is_first)) = source.step()? {
+            let is_record = matches!(item, Item::Record(_));
             let bad = match item {
                 Item::Record(seen) => self.record(seen, &place, is_first, source)?,
                 Item::Broken(why) => Some(self.case(None, is_first).broken(why, &place, source)?),
@@ -101,6 +112,11 @@ impl<'w> Walk<'w> {
             };
             if bad.is_some() {
                 return Ok(bad);
+            }
+            if let Some((seen, _)) = self.last.as_ref().filter(|_| is_record)
+                && !take(seen)
+            {
+                return Ok(None);
             }
         }
         Ok(self

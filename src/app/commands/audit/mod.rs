@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use super::{print, print_error, print_json};
 use crate::app::cli::AuditCommand;
 
+mod bundle;
 mod export;
 mod filter;
 mod follow;
@@ -29,6 +30,7 @@ mod verify;
 pub(super) fn run(command: AuditCommand) -> ExitCode {
     match command {
         AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Extract(args) => bundle::extract::run(&args),
         AuditCommand::Tail(args) => tail::run(&args),
         AuditCommand::Stats(args) => stats::run(&args),
         AuditCommand::Export(args) => export::run(&args),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{print, print_error, print_json};
+use super::{bundle, print, print_error, print_json};
 use crate::app::cli::{VerifyArgs, VerifyFormat};
 use crate::app::{BAD_SETTING, FAILED};
 use customs_policy::printable;
@@ -11,16 +11,20 @@ use customs_record::verify::report::{Bad, Last, Outcome, Report};
 use customs_record::verify::{VerifyOptions, verify};
 
 /// The audit log is intact up to its last checkpoint, and has records after it.
-const UNSEALED: u8 = 3;
+pub(super) const UNSEALED: u8 = 3;
 
 /// Verifies files and prints the result.
 pub(super) fn run(args: VerifyArgs) -> ExitCode {
     let VerifyArgs {
         files,
+        bundle,
         checkpoints,
         key,
         format,
     } = args;
+    if let Some(root) = bundle {
+        return bundle::verify::run(&root, &key, format);
+    }
     let keys = key
         .iter()
         .map(|path| Verifier::read(path))
@@ -97,7 +101,7 @@ fn headline(report: &Report) -> String {
     )
 }
 
-fn bad_line(bad: &Bad) -> String {
+pub(super) fn bad_line(bad: &Bad) -> String {
     let Bad { what, named, why } = bad;
     let mut parts = Vec::new();
     if !named.file.is_empty() {
@@ -151,6 +155,6 @@ fn checkpoint(last: &Last) -> String {
 }
 
 /// Formats a number with its noun: `1 record`, `2 records`.
-fn of(count: u64, what: &str) -> String {
+pub(super) fn of(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

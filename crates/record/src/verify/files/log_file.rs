@@ -111,6 +111,11 @@ fn begins_with_checkpoint(beginning: &[u8]) -> bool {
 }
 
 impl LogFile {
+    /// Returns whether it is packed.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.records.is_packed()
+    }
+
     /// Returns the next record and its place.
     pub(crate) fn next(&mut self) -> Result<Option<(Item, Place)>, LogReadError> {
         if self.is_over {
