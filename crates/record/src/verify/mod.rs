@@ -11,7 +11,7 @@
 //! - [`diagnose`] names what is wrong with the first record that does not fit;
 //! - [`range`] is a part of a log, such as a day, that is cut out and verified by itself;
 //! - [`checkpoints`] are those that are kept elsewhere;
-//! - [`report`] is the result.
+//! - [`mod@report`] is the result.
 
 // Only this module and its siblings use these.
 #[allow(missing_docs)]
