@@ -29,6 +29,7 @@ mod nat64;
 mod sample_request;
 mod space;
 mod text_atoms;
+mod text_cache;
 mod words;
 
 pub use caller_kinds::{CallerKind, CallerKinds, caller_kinds};

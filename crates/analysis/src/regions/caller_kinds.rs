@@ -5,6 +5,7 @@ use std::fmt;
 use super::callers::{CallerMember, CallerNames, caller_groups};
 use super::frame::{Focus, Frame};
 use super::space::Space;
+use super::text_cache::TextCache;
 use super::words;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
@@ -34,6 +35,7 @@ pub fn caller_kinds(snapshot: &Snapshot, now: UnixNanos) -> CallerKinds {
         space: &space,
         extra: Vec::new(),
         focus: Focus::Everything,
+        texts: TextCache::default(),
     };
     let found = caller_groups(&frame);
     let members = found.groups.into_iter().flat_map(|group| group.members);

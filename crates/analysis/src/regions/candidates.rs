@@ -11,7 +11,8 @@ use super::clause::Clause;
 use super::hosts::bracketed;
 use super::level::Level;
 use super::sample_request::{SampleRequest, SampleTarget};
-use super::text_atoms::{Expression, text_atoms};
+use super::text_atoms::Expression;
+use super::text_cache::TextCache;
 use customs_engine::condition::Condition;
 use customs_engine::field::Field;
 use customs_engine::host::{Authority, Host};
@@ -67,6 +68,7 @@ pub(super) struct Question<'q, 'f> {
     pub hosts: &'q Hosts<'f>,
     /// The request so far.
     pub sample: &'q SampleRequest,
+    pub texts: &'q TextCache,
 }
 
 impl<'f> Question<'_, 'f> {

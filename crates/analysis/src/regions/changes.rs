@@ -12,6 +12,7 @@ use super::clause::{Clause, ClauseCallers};
 use super::explore::{Exploration, explore};
 use super::frame::{Focus, Frame};
 use super::space::{ClauseList, Owner, PASSES, Space};
+use super::text_cache::TextCache;
 use crate::rule_changes::{self, RuleChange};
 use customs_engine::rule_info::RuleId;
 use customs_engine::snapshot::Snapshot;
@@ -73,6 +74,7 @@ impl Space<'_> {
             space: self,
             extra: list.clauses,
             focus,
+            texts: TextCache::default(),
         };
         explore(frame, budget, visit)
     }

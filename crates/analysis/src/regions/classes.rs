@@ -50,6 +50,10 @@ pub(super) fn classes(
                 Some(readings) => EvalContext::with_readings(request, readings),
                 None => EvalContext::new(request),
             };
+            // On TCP the SNI may also say the port, which was cut before.
+            if *level == Level::Sni && request.http.is_none() && !part.meets_cuts(&context) {
+                return None;
+            }
             let (_, variants) = part.frame.space.variants(request.principal);
             let (mut bits, mut failed) = (Vec::new(), BTreeSet::new());
             for number in asked {

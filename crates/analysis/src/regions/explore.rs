@@ -18,6 +18,7 @@ use super::hosts::{HostClass, HostTable, MissingHosts, bracketed};
 use super::level::Level;
 use super::sample_request::{SampleRequest, SampleTarget};
 use super::space::{ClauseList, Owner, Space};
+use super::text_cache::TextCache;
 use customs_engine::decision::Decision;
 use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;
@@ -80,6 +81,7 @@ impl Space<'_> {
             space: self,
             extra: list.clauses,
             focus,
+            texts: TextCache::default(),
         };
         explore(frame, budget, visit)
     }
@@ -276,6 +278,7 @@ impl<'f, V: FnMut(&Cell<'f>) -> ControlFlow<()>> Explorer<'f, V> {
                 .collect(),
             hosts,
             sample,
+            texts: &frame.texts,
         };
         let candidates = match question.candidates() {
             Ok(candidates) => candidates

@@ -3,6 +3,7 @@
 use super::clause::{Clause, ClauseId};
 use super::exact_namespaces;
 use super::space::Space;
+use super::text_cache::TextCache;
 
 /// Where an exploration looks.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Frame<'f> {
     /// Numbered behind those of the space.
     pub extra: Vec<Clause<'f>>,
     pub focus: Focus,
+    pub texts: TextCache,
 }
 
 impl<'f> Frame<'f> {

@@ -262,28 +262,35 @@ impl<'s> HostTable<'s> {
         (key, clauses)
     }
 
-    /// Which conditions on the authority may match a host, in some spelling.
+    /// How conditions on the authority compare with a host. Hosts for which this is the same can be
+    /// spelt so that the same of the conditions hold.
     fn authority_bits(&self, host: &Host<'_>) -> Vec<u64> {
         let text = bracketed(host);
-        let may_match = |pattern: &&TextPattern| {
+        let compared = |pattern: &&TextPattern| {
             let folded = |text: &str| text.to_ascii_lowercase();
+            let without_dot = |text: &str| text.strip_suffix('.').unwrap_or(text).to_owned();
             match pattern {
-                TextPattern::Exact(exact) => named(exact).any(|named| named == *host),
+                TextPattern::Exact(exact) => u64::from(named(exact).any(|named| named == *host)),
                 TextPattern::Prefix(prefix) => {
                     let prefix = folded(prefix);
-                    text.starts_with(&prefix) || prefix.starts_with(&text)
+                    let port = prefix.rfind(':').filter(|_| !prefix.starts_with('['));
+                    match port.and_then(|at| prefix.get(..at)) {
+                        Some(host) => u64::from(without_dot(host) == text),
+                        None if text.starts_with(&prefix) => 2,
+                        // The host with a trailing dot.
+                        None => u64::from(without_dot(&prefix) == text),
+                    }
                 }
                 TextPattern::Suffix(suffix) => {
                     let suffix = folded(suffix);
-                    let suffix = suffix.rsplit_once(':').map_or(&*suffix, |(host, _)| host);
-                    let suffix = suffix.strip_suffix('.').unwrap_or(suffix);
-                    text.ends_with(suffix) || suffix.ends_with(&text)
+                    let host = suffix.rsplit_once(':').map_or(&*suffix, |(host, _)| host);
+                    u64::from(text.ends_with(&without_dot(host)))
                 }
-                TextPattern::Any => true,
+                TextPattern::Any => 1,
             }
         };
-        let bits = self.authorities.iter().map(may_match);
-        bits.map(|bit| u64::MAX / 2 + u64::from(bit)).collect()
+        let bits = self.authorities.iter().map(compared);
+        bits.map(|bit| u64::MAX / 2 + bit).collect()
     }
 
     /// The classes of hosts that some clause of the focus may be about.

@@ -10,6 +10,8 @@ use customs_engine::time::UnixNanos;
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 
+mod hard;
+
 const NOW: UnixNanos = UnixNanos(1_793_491_200_000_000_000); // 2026-11-01T00:00:00Z
 
 fn snapshot(documents: &str, settings: &Settings) -> Snapshot {

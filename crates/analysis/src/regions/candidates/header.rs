@@ -2,7 +2,7 @@
 
 use super::text::expression;
 use super::{
-    Candidate, Condition, Expression, LeftReason, Question, TextPattern, closure, text_atoms,
+    Candidate, Condition, Expression, LeftReason, Question, SampleRequest, TextPattern, closure,
 };
 use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;
@@ -32,7 +32,9 @@ impl Question<'_, '_> {
                 pattern => expression(pattern),
             })
             .collect();
-        let atoms = text_atoms(&Expression::language(PART), &expressions)
+        let atoms = self
+            .texts
+            .atoms(&Expression::language(PART), &expressions)
             .map_err(|_| LeftReason::TooManyPatterns)?;
         let texts: Vec<String> = atoms.into_iter().map(|atom| atom.text).collect();
         let mut candidates = vec![Candidate::of(self.sample.clone(), format!("no {name}"))];
@@ -46,17 +48,9 @@ impl Question<'_, '_> {
             return Ok(candidates);
         }
         candidates.push(self.with_header(name, "x,".repeat(MAX_PARTS)));
-        let lists = self.header_lists(name);
         let said = |set: &[usize]| {
-            let sample = self.with_header(name, joined(&texts, set)).witness;
-            sample.sample().with(self.settings, |request| {
-                let context = EvalContext::new(request);
-                let nobody = Caller::Unknown(IdentityState::Unauthenticated);
-                lists
-                    .iter()
-                    .map(|(list, effect)| list.holds(&context, &nobody, *effect))
-                    .collect()
-            })
+            let candidate = self.with_header(name, joined(&texts, set));
+            self.said_of_header(name, candidate.witness.sample())
         };
         let sets = closure::sets(texts.len(), said).ok_or(LeftReason::TooManyPatterns)?;
         for set in sets {
@@ -76,6 +70,19 @@ impl Question<'_, '_> {
             http.headers.push((name.to_owned(), value));
         }
         Candidate::of(sample, words)
+    }
+
+    /// What each list of values of a header says of a request.
+    pub(super) fn said_of_header(&self, name: &str, sample: &SampleRequest) -> Vec<bool> {
+        let lists = self.header_lists(name);
+        sample.with(self.settings, |request| {
+            let context = EvalContext::new(request);
+            let nobody = Caller::Unknown(IdentityState::Unauthenticated);
+            lists
+                .iter()
+                .map(|(list, effect)| list.holds(&context, &nobody, *effect))
+                .collect()
+        })
     }
 
     /// Each list of values alone, with the effect that makes it match as it does in its clause.

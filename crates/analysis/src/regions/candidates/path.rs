@@ -7,8 +7,8 @@
 
 use super::text::expression;
 use super::{
-    Candidate, Expression, LeftReason, Question, SampleRequest, TextPattern, Witness, both,
-    closure, text_atoms,
+    BTreeSet, Candidate, Expression, LeftReason, Question, SampleRequest, TextPattern, Witness,
+    both, closure,
 };
 use customs_engine::effect::Effect;
 use customs_engine::eval_context::EvalContext;
@@ -57,7 +57,9 @@ impl Question<'_, '_> {
         plain.push(Expression::language(OPERATORS_MATCH).then(QUERY));
         let query = if conditions.is_empty() { "" } else { QUERY };
         let language = Expression::language(PLAIN).then(query);
-        let mut texts: Vec<String> = text_atoms(&language, &plain)
+        let mut texts: Vec<String> = self
+            .texts
+            .atoms(&language, &plain)
             .map_err(too_many)?
             .into_iter()
             .map(|atom| atom.text)
@@ -65,7 +67,7 @@ impl Question<'_, '_> {
         if !conditions.is_empty() {
             let named: Vec<Expression> = conditions.iter().map(|p| expression(p)).collect();
             let unreadable = Expression::language(UNREADABLE);
-            let atoms = text_atoms(&unreadable, &named).map_err(too_many)?;
+            let atoms = self.texts.atoms(&unreadable, &named).map_err(too_many)?;
             texts.extend(atoms.into_iter().map(|atom| atom.text));
         }
         texts.sort_by_key(|text| text != "/");
@@ -81,16 +83,26 @@ impl Question<'_, '_> {
             .map(|pattern| path_expression(pattern, "(?s:.)"))
             .collect();
         readings.push(Expression::language(OPERATORS_MATCH));
-        let readings = text_atoms(&Expression::language("(?s:.+)"), &readings).map_err(too_many)?;
+        let readings = self
+            .texts
+            .atoms(&Expression::language("(?s:.+)"), &readings)
+            .map_err(too_many)?;
         let readings: Vec<String> = readings.into_iter().map(|atom| atom.text).collect();
-        for text in odd_paths(&readings) {
+        let lists = self.path_lists();
+        let odd = self.texts.odd_paths(format!("{lists:?}"), || {
+            let mut known = BTreeSet::new();
+            let mut paths = odd_paths(&readings);
+            paths.retain(|path| known.insert(self.said_of(&lists, Readings::of(path))));
+            paths
+        });
+        for text in odd {
             candidates.push(self.with_path(&text));
         }
         if !conditions.is_empty() {
             // What the path is as a text and how it is read are not told apart together.
             return Err(LeftReason::TooManyPatterns);
         }
-        candidates.extend(self.sets_of_readings(&readings)?);
+        candidates.extend(self.sets_of_readings(&lists, &readings)?);
         Ok(candidates)
     }
 
@@ -101,7 +113,9 @@ impl Question<'_, '_> {
         mut candidates: Vec<Candidate>,
     ) -> Result<Vec<Candidate>, LeftReason> {
         let named: Vec<Expression> = conditions.iter().map(|p| expression(p)).collect();
-        let atoms = text_atoms(&Expression::language("(?s:.+)"), &named)
+        let atoms = self
+            .texts
+            .atoms(&Expression::language("(?s:.+)"), &named)
             .map_err(|_| LeftReason::TooManyPatterns)?;
         candidates.extend(atoms.iter().map(|atom| self.with_path(&atom.text)));
         Ok(candidates)
@@ -135,18 +149,12 @@ impl Question<'_, '_> {
     }
 
     /// Every set of readings that the lists of paths tell apart.
-    fn sets_of_readings(&self, texts: &[String]) -> Result<Vec<Candidate>, LeftReason> {
-        let lists = self.path_lists();
-        let said = |set: &[usize]| {
-            let readings = readings_of(texts, set);
-            self.sample.with(self.settings, |request| {
-                let context = EvalContext::with_readings(request, readings);
-                lists
-                    .iter()
-                    .map(|(list, effect)| list.match_path(&context, *effect))
-                    .collect()
-            })
-        };
+    fn sets_of_readings(
+        &self,
+        lists: &[(Operation, Effect)],
+        texts: &[String],
+    ) -> Result<Vec<Candidate>, LeftReason> {
+        let said = |set: &[usize]| self.said_of(lists, readings_of(texts, set));
         let sets = closure::sets(texts.len(), said).ok_or(LeftReason::TooManyPatterns)?;
         let candidate = |set: Vec<usize>| {
             let readings: Vec<String> = set
@@ -160,6 +168,16 @@ impl Question<'_, '_> {
             }
         };
         Ok(sets.into_iter().map(candidate).collect())
+    }
+
+    /// What lists say of the readings of a path.
+    fn said_of(&self, lists: &[(Operation, Effect)], readings: Readings<'_>) -> Vec<bool> {
+        self.sample.with(self.settings, |request| {
+            let context = EvalContext::with_readings(request, readings);
+            let said = lists.iter();
+            said.map(|(list, effect)| list.match_path(&context, *effect))
+                .collect()
+        })
     }
 
     /// Each list of paths alone, with the effect that makes it match as it does in its clause.

@@ -1,8 +1,11 @@
 //! The port of the destination, the gateway's listener port, and how the authority is spelt.
 
+use customs_engine::header_values::AUTHORITY;
+
+use super::text::expression;
 use super::{
-    Authority, BTreeSet, Candidate, Condition, DestinationKind, Host, LeftReason, PortPattern,
-    Question, SampleRequest, SampleTarget, TextPattern, both, bracketed,
+    Authority, BTreeSet, Candidate, Condition, DestinationKind, Expression, Host, LeftReason,
+    PortPattern, Question, SampleRequest, SampleTarget, TextPattern, both, bracketed, closure,
 };
 
 /// The port of a request, before it is spelt.
@@ -18,7 +21,7 @@ const MAX_AUTHORITIES: usize = 2;
 impl Question<'_, '_> {
     /// Returns requests for every class of ports.
     pub(super) fn ports(&self) -> Result<Vec<Candidate>, LeftReason> {
-        let named = self.named_ports();
+        let named = self.named_ports()?;
         let asked = self.named_listeners();
         let declared: BTreeSet<u16> = self.settings.listeners.iter().map(|l| l.port).collect();
         let other = |ports: &BTreeSet<u16>| {
@@ -29,7 +32,7 @@ impl Question<'_, '_> {
         };
         let mut destinations = vec![Wanted::Absent];
         let known = named.iter().copied().chain(other(&named));
-        if self.asks_hosts() && self.hosts.kind == DestinationKind::Known {
+        if self.asks_port() && self.hosts.kind == DestinationKind::Known {
             destinations.extend(known.map(Wanted::Known));
         }
         let mut candidates = Vec::new();
@@ -51,7 +54,7 @@ impl Question<'_, '_> {
                     let mut sample = spelt.clone();
                     sample.listener_port = *listener;
                     let mut words = match wanted {
-                        Wanted::Absent if !self.asks_hosts() => String::new(),
+                        Wanted::Absent if !self.asks_port() => String::new(),
                         Wanted::Absent => "no port".to_owned(),
                         Wanted::Known(port) if is_other(port) => "any other port".to_owned(),
                         Wanted::Known(port) => format!("port {port}"),
@@ -72,13 +75,15 @@ impl Question<'_, '_> {
         Ok(candidates)
     }
 
-    fn asks_hosts(&self) -> bool {
+    /// Whether some clause asks for the port, with a host or as part of the authority.
+    fn asks_port(&self) -> bool {
         let mut operations = self.clauses.iter().filter_map(|clause| clause.operation);
         operations.any(|operation| operation.hosts.is_set())
+            || self.header_patterns().next().is_some()
     }
 
     /// The ports that the clauses name for the host, and those that stand for no port.
-    fn named_ports(&self) -> BTreeSet<u16> {
+    fn named_ports(&self) -> Result<BTreeSet<u16>, LeftReason> {
         let operations = self.clauses.iter().filter_map(|clause| clause.operation);
         let exactly = operations
             .flat_map(|operation| both(&operation.hosts))
@@ -86,7 +91,29 @@ impl Question<'_, '_> {
                 PortPattern::Exactly(port) => Some(port),
                 PortPattern::Unsaid | PortPattern::Every => None,
             });
-        exactly.chain([80, 443]).collect()
+        let mut named: BTreeSet<u16> = exactly.chain([80, 443]).collect();
+        for pattern in self.header_patterns() {
+            let text = pattern.to_string();
+            let port = text
+                .rsplit_once(':')
+                .map(|(_, port)| port.trim_end_matches('*'));
+            // A pattern that cuts a port in the middle is about many ports.
+            let cuts_port = match (pattern, port) {
+                (TextPattern::Prefix(_), Some(port)) => !port.is_empty(),
+                (TextPattern::Suffix(_), None) => {
+                    text.ends_with(|letter: char| letter.is_ascii_digit())
+                }
+                _ => false,
+            };
+            if cuts_port {
+                return Err(LeftReason::TooManyPatterns);
+            }
+            named.extend(
+                port.and_then(|port| port.parse::<u16>().ok())
+                    .filter(|port| *port > 0),
+            );
+        }
+        Ok(named)
     }
 
     fn named_listeners(&self) -> BTreeSet<u16> {
@@ -128,7 +155,7 @@ impl Question<'_, '_> {
     ) -> Result<Vec<SampleRequest>, LeftReason> {
         let mut sample = self.sample.clone();
         let Some(member) = self.hosts.members.first() else {
-            return Ok(vec![sample]);
+            return self.unreadable_authorities();
         };
         let text = bracketed(&member.host);
         match &mut sample.target {
@@ -151,6 +178,36 @@ impl Question<'_, '_> {
                 Ok(authorities.into_iter().map(spelt).collect())
             }
         }
+    }
+
+    /// Requests whose host cannot be read, with every class of texts that conditions on the
+    /// authority compare: a check may hold several, in headers.
+    fn unreadable_authorities(&self) -> Result<Vec<SampleRequest>, LeftReason> {
+        let mut samples = vec![self.sample.clone()];
+        let patterns: Vec<Expression> = self.header_patterns().map(expression).collect();
+        if !self.hosts.is_http || patterns.is_empty() {
+            return Ok(samples);
+        }
+        let atoms = self
+            .texts
+            .atoms(&Expression::language("[!-~]+"), &patterns)
+            .map_err(|_| LeftReason::TooManyPatterns)?;
+        let texts: Vec<String> = atoms.into_iter().map(|atom| atom.text).collect();
+        let with_texts = |set: &[usize]| {
+            let mut sample = self.sample.clone();
+            if let Some(http) = sample.http_mut() {
+                http.authority.clear();
+                let texts = set.iter().filter_map(|number| texts.get(*number));
+                let headers = texts.map(|text| ("host".to_owned(), text.clone()));
+                http.headers.extend(headers);
+            }
+            sample
+        };
+        let said = |set: &[usize]| self.said_of_header(AUTHORITY, &with_texts(set));
+        let sets = closure::sets(texts.len(), said).ok_or(LeftReason::TooManyPatterns)?;
+        samples.push(with_texts(&[]));
+        samples.extend(sets.iter().map(|set| with_texts(set)));
+        Ok(samples)
     }
 
     fn authorities(

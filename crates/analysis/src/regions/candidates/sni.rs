@@ -6,7 +6,7 @@
 use super::text::expression;
 use super::{
     BTreeSet, Candidate, Condition, DestinationKind, Expression, LeftReason, Question,
-    SampleTarget, TextPattern, both, text_atoms,
+    SampleTarget, TextPattern, Witness, both,
 };
 use customs_engine::host::Authority;
 
@@ -32,7 +32,7 @@ impl Question<'_, '_> {
             }
             SampleTarget::Tcp(sni) if self.is_free() => {
                 let mut candidates = vec![Candidate::of(self.sample.clone(), "no SNI")];
-                for text in sni_texts(&patterns)? {
+                for text in self.sni_texts(&patterns)? {
                     candidates.push(self.with_server_name(&text));
                 }
                 candidates.push(self.with_server_name(sni));
@@ -73,7 +73,7 @@ impl Question<'_, '_> {
             Candidate::of(sample, words)
         };
         let mut all = vec![None, Some(String::new())];
-        all.extend(sni_texts(patterns)?.into_iter().map(Some));
+        all.extend(self.sni_texts(patterns)?.into_iter().map(Some));
         if let (Some(host), true) = (host, self.settings.require_sni_host_match) {
             // The host as SNI, in every spelling that a pattern may tell apart.
             all.extend(spellings(&host).map(Some));
@@ -84,18 +84,14 @@ impl Question<'_, '_> {
         Ok(all.into_iter().map(candidate).collect())
     }
 
-    /// The spellings of the SNI that name the same destination.
+    /// The SNIs that name the same destination, in each of the two attributes that carry one.
     fn server_names(
         &self,
         patterns: &[TextPattern],
         sni: &str,
     ) -> Result<Vec<Candidate>, LeftReason> {
         if self.hosts.kind == DestinationKind::MeshWrapper {
-            // A broad match always holds; a strict one looks at the wrapper as it was sent.
-            return match patterns.iter().any(may_match_wrapper) {
-                true => Err(LeftReason::TooManyPatterns),
-                false => Ok(vec![self.with_server_name(sni)]),
-            };
+            return self.wrapped_mesh_names(patterns);
         }
         if sni.is_empty() || self.hosts.kind != DestinationKind::Known {
             return Ok(vec![Candidate::of(self.sample.clone(), "")]);
@@ -103,21 +99,108 @@ impl Question<'_, '_> {
         let is_open = |pattern: &TextPattern| {
             may_match_wrapper(pattern) && !matches!(pattern, TextPattern::Exact(_))
         };
-        if sni.starts_with(WRAPPER) && patterns.iter().any(is_open) {
+        if patterns.iter().any(is_open) {
             return Err(LeftReason::TooManyPatterns);
         }
-        let mut texts = vec![sni.to_owned(), format!("{sni}.")];
-        if !sni.starts_with(WRAPPER) {
-            texts.push(format!("{sni}:443"));
-        }
-        texts.extend(patterns.iter().filter_map(|pattern| match pattern {
+        let exact = patterns.iter().filter_map(|pattern| match pattern {
             TextPattern::Exact(text) => Some(text.clone()),
             _ => None,
-        }));
+        });
+        let plain = match sni.strip_prefix(WRAPPER) {
+            Some(rest) => rest.rsplit("_.").next().unwrap_or(rest).to_owned(),
+            None => sni.to_owned(),
+        };
+        let wrapper = match sni.starts_with(WRAPPER) {
+            true => sni.to_owned(),
+            false => format!("{WRAPPER}443_._.{sni}"),
+        };
+        let mut candidates = Vec::new();
+        for text in spellings(&plain)
+            .chain([wrapper.clone(), format!("{wrapper}.")])
+            .chain(exact)
+        {
+            candidates.push(self.with_server_name(&text));
+            // The port may be said by the session's SNI alone.
+            candidates.push(self.with_both_names(&text, &wrapper));
+        }
+        // As the sample has it, first.
+        candidates.sort_by_key(|candidate| candidate.witness.sample() != self.sample);
+        Ok(candidates)
+    }
+
+    /// Names of the mesh, wrapped or beside a wrapper.
+    fn wrapped_mesh_names(&self, patterns: &[TextPattern]) -> Result<Vec<Candidate>, LeftReason> {
+        if patterns.iter().any(may_match_wrapper) {
+            return Err(LeftReason::TooManyPatterns);
+        }
+        let domains = self.settings.cluster_domains.iter();
+        let suffixes = domains.map(|domain| format!(".svc.{domain}"));
+        let mut names: Vec<String> = Vec::new();
+        for suffix in suffixes.chain([".svc".to_owned()]) {
+            let label = Expression::language("[a-z0-9]([a-z0-9.-]*[a-z0-9])?");
+            let language = label.followed_by(Expression::exactly(&suffix));
+            let expressions: Vec<Expression> = patterns.iter().map(expression).collect();
+            let atoms = self
+                .texts
+                .atoms(&language, &expressions)
+                .map_err(|_| LeftReason::TooManyPatterns)?;
+            names.extend(atoms.into_iter().map(|atom| atom.text));
+        }
+        let hosts = self.settings.gateway_hosts.iter();
+        names.extend(hosts.map(ToString::to_string));
+        let mut candidates = Vec::new();
+        for name in names {
+            let wrapper = format!("{WRAPPER}443_._.{name}");
+            for text in [wrapper.clone(), format!("{wrapper}.")] {
+                candidates.push(self.with_server_name(&text));
+            }
+            for text in spellings(&name) {
+                candidates.push(self.with_both_names(&text, &wrapper));
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// SNIs of every class.
+    fn sni_texts(&self, patterns: &[TextPattern]) -> Result<Vec<String>, LeftReason> {
+        let is_open = |pattern: &TextPattern| {
+            let is_text = matches!(pattern, TextPattern::Exact(_));
+            !is_text && (may_match_wrapper(pattern) || pattern.to_string().contains(':'))
+        };
+        if patterns.iter().any(is_open) {
+            return Err(LeftReason::TooManyPatterns);
+        }
+        let mut expressions: Vec<Expression> = Vec::new();
+        for pattern in patterns {
+            expressions.push(expression(pattern));
+            // What is compared without the trailing dot of the text.
+            let text = pattern.to_string();
+            if let Some(bare) = text.strip_suffix('.') {
+                expressions.push(expression(&TextPattern::parse(bare)));
+            }
+        }
+        expressions.sort();
+        expressions.dedup();
+        let atoms = self
+            .texts
+            .atoms(&Expression::language("[!-@\\[-~]+"), &expressions)
+            .map_err(|_| LeftReason::TooManyPatterns)?;
+        let texts = atoms.into_iter().map(|atom| atom.text);
+        let named = patterns.iter().filter_map(|pattern| match pattern {
+            TextPattern::Exact(text) => Some(text.clone()),
+            _ => None,
+        });
         Ok(texts
-            .iter()
-            .map(|text| self.with_server_name(text))
+            .chain(named)
+            .flat_map(|text| spellings(&text).collect::<Vec<_>>())
             .collect())
+    }
+
+    fn with_both_names(&self, text: &str, session: &str) -> Candidate {
+        let mut candidate = self.with_server_name(text);
+        let (Witness::Real(sample) | Witness::WithReadings(sample, _)) = &mut candidate.witness;
+        sample.session_sni = Some(session.to_owned());
+        candidate
     }
 
     fn with_server_name(&self, text: &str) -> Candidate {
@@ -151,39 +234,6 @@ fn may_match_wrapper(pattern: &TextPattern) -> bool {
         TextPattern::Suffix(text) => text.contains('_'),
         TextPattern::Any => false,
     }
-}
-
-/// SNIs of every class.
-fn sni_texts(patterns: &[TextPattern]) -> Result<Vec<String>, LeftReason> {
-    let is_open = |pattern: &TextPattern| {
-        let is_text = matches!(pattern, TextPattern::Exact(_));
-        !is_text && (may_match_wrapper(pattern) || pattern.to_string().contains(':'))
-    };
-    if patterns.iter().any(is_open) {
-        return Err(LeftReason::TooManyPatterns);
-    }
-    let mut expressions: Vec<Expression> = Vec::new();
-    for pattern in patterns {
-        expressions.push(expression(pattern));
-        // What is compared without the trailing dot of the text.
-        let text = pattern.to_string();
-        if let Some(bare) = text.strip_suffix('.') {
-            expressions.push(expression(&TextPattern::parse(bare)));
-        }
-    }
-    expressions.sort();
-    expressions.dedup();
-    let atoms = text_atoms(&Expression::language("[!-@\\[-~]+"), &expressions)
-        .map_err(|_| LeftReason::TooManyPatterns)?;
-    let texts = atoms.into_iter().map(|atom| atom.text);
-    let named = patterns.iter().filter_map(|pattern| match pattern {
-        TextPattern::Exact(text) => Some(text.clone()),
-        _ => None,
-    });
-    Ok(texts
-        .chain(named)
-        .flat_map(|text| spellings(&text).collect::<Vec<_>>())
-        .collect())
 }
 
 /// The spellings of an SNI that name one host.

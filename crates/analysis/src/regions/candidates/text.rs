@@ -1,6 +1,6 @@
 //! Attributes that are compared as texts.
 
-use super::{Candidate, Expression, LeftReason, Question, TextPattern, both, text_atoms};
+use super::{Candidate, Expression, LeftReason, Question, TextPattern, both};
 
 /// The tokens of HTTP (RFC 9110, 5.6.2).
 const TOKEN: &str = r"[!#$%&'*+.^_`|~0-9A-Za-z\-]+";
@@ -37,7 +37,9 @@ impl Question<'_, '_> {
         }
         patterns.sort();
         patterns.dedup();
-        let atoms = text_atoms(&Expression::language(TOKEN), &patterns)
+        let atoms = self
+            .texts
+            .atoms(&Expression::language(TOKEN), &patterns)
             .map_err(|_| LeftReason::TooManyPatterns)?;
         let mut texts: Vec<String> = atoms.into_iter().map(|atom| atom.text).collect();
         texts.sort_by_key(|text| text != "GET");
