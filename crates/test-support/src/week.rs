@@ -151,9 +151,9 @@ impl WeekPaths {
         self.0.join("policies")
     }
 
-    /// Returns the directory that holds the policies of each revision, under its name.
-    pub fn revisions(&self) -> PathBuf {
-        self.0.join("revisions")
+    /// Returns the policy archive, which has the policies of each revision.
+    pub fn archive(&self) -> PathBuf {
+        self.0.join("policy-archive")
     }
 
     /// Returns the file of the summary.

@@ -19,6 +19,8 @@ use customs_record::{
     CallerGoneEntry, DecisionRecord, Entry, GapEntry, GrantExpiredEntry, Loss, Occasion,
     QuestionEntry, RefusalCause, RefusalCount, RefusalsEntry, StartEntry, StopEntry, WithheldEntry,
 };
+use customs_sources::policy_archive::PolicyArchive;
+use customs_sources::policy_archive::archiver::{self, Archiver};
 use fastrand::Rng;
 use uuid::Builder;
 
@@ -108,6 +110,7 @@ pub(super) struct Server<'w> {
     rng: Rng,
     crossings: Crossings,
     log: Log,
+    archiver: Archiver,
     policies: Policies,
     edition: Edition,
     /// The number of the last decision of the process.
@@ -129,6 +132,7 @@ impl<'w> Server<'w> {
             crossings: Crossings::draw(&mut rng),
             rng,
             log: Log::open(paths, options)?,
+            archiver: archiver::start(PolicyArchive::new(paths.archive()))?,
             policies: Policies::new(),
             edition: Edition::First,
             decided: 0,
@@ -181,6 +185,14 @@ impl<'w> Server<'w> {
             &self.paths.policies(),
             &policies::source(self.edition, MONDAY),
         )?;
+        let status = self.archiver.status();
+        drop(self.archiver);
+        let archived = status.wait_blocking(crate::PATIENCE);
+        anyhow::ensure!(
+            archived.failures == 0,
+            "the archive: {:?}",
+            archived.problem
+        );
         self.summary.records = std::mem::take(&mut self.log.records);
         self.summary.bytes = self.log.bytes;
         Ok(self.summary)
@@ -223,14 +235,15 @@ impl<'w> Server<'w> {
         }
         let id = policies::SOURCE.into();
         let readings = SourceReadings {
-            policies: BTreeMap::from([(id, Ok(source.clone()))]),
+            policies: BTreeMap::from([(id, Ok(source))]),
             settings: None,
         };
         let outcome = self.policies.set.reload(readings, time);
         if let Some(snapshot) = outcome.snapshot {
             let revision = snapshot.revision().to_string();
             if self.summary.revisions.last() != Some(&revision) {
-                write_files(&self.paths.revisions().join(&revision), &source)?;
+                self.archiver
+                    .archive(self.policies.set.in_force().context("a set is in force")?);
                 self.summary.revisions.push(revision);
             }
             self.policies.snapshot = snapshot;

@@ -13,6 +13,7 @@ use customs_record::record_reader::{Piece, RecordReader};
 use customs_record::signing::Verifier;
 use customs_record::verify::report::Outcome;
 use customs_record::verify::{VerifyOptions, verify};
+use customs_sources::policy_archive::PolicyArchive;
 
 use super::crossings::{Crossings, LAUNCHED};
 use super::policies::Edition;
@@ -113,6 +114,13 @@ fn every_form_of_the_week_verifies_and_holds_what_its_summary_says() {
             (38, 1, 4)
         );
         assert_eq!(WeekSummary::read(&paths).unwrap(), summary);
+        let archive = PolicyArchive::new(paths.archive());
+        let mut revisions = summary.revisions.clone();
+        revisions.sort();
+        assert_eq!(archive.revisions().unwrap(), revisions);
+        for revision in &revisions {
+            archive.load(revision).unwrap();
+        }
     }
 }
 
