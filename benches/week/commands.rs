@@ -85,7 +85,7 @@ pub(crate) fn of(paths: &WeekPaths, scratch: &Path) -> Result<Vec<Measured>> {
         ),
         command(
             "replay, same policies",
-            &[0],
+            &[0, 3],
             "replay",
             &[&"--policies", &policies],
         ),

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench week -- make DIR --crossings 10000000 --gzip
 //! cargo bench --bench week -- measure DIR
+//! cargo bench --bench week -- grants DIR SUGGESTED
 //! ```
 //!
 //! `make` writes the week, and `measure` runs customs on it, one command after the other. It
@@ -13,6 +14,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 mod commands;
+mod grants;
 mod measure;
 
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ enum Command {
     Make(MakeArgs),
     /// Run the tools on a week, and print what each took
     Measure(MeasureArgs),
+    /// Compare what the policies of a week open with what suggested ones do
+    Grants(GrantsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -79,10 +83,22 @@ pub(crate) struct MeasureArgs {
     pub scratch: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct GrantsArgs {
+    /// The directory of the week
+    directory: PathBuf,
+    /// The directory that `customs suggest --output` wrote
+    suggested: PathBuf,
+    /// Put the table and the picture into docs/
+    #[arg(long)]
+    publish: bool,
+}
+
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Make(args) => make(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Grants(args) => grants::run(&args.directory, &args.suggested, args.publish),
     }
 }
 
