@@ -12,6 +12,7 @@ mod proofs;
 mod replay;
 mod search;
 mod setting_args;
+mod suggest;
 mod times;
 
 use std::net::IpAddr;
@@ -35,9 +36,10 @@ pub use operators::{DoctorArgs, DoctorFormat, StatusArgs, StatusFormat};
 pub use proofs::{
     AskArgs, CanReachArgs, EffectShown, ProofFormat, ProveArgs, ProveOptions, WhoCanArgs,
 };
-pub use replay::{RecordArgs, ReplayArgs, ReplayFormat};
+pub use replay::{ReplayArgs, ReplayFormat};
 pub use search::{DecisionFilterArgs, SearchArgs};
 pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
+pub use suggest::{CrossedBy, SuggestArgs, SuggestFormat};
 pub(crate) use times::{EmptyPeriodError, Period, TimeArgs};
 
 use super::policy_paths::PolicyPath;
@@ -85,6 +87,10 @@ pub enum Command {
     WhoCan(Box<WhoCanArgs>),
     /// Print where callers may go, and what lets them
     CanReach(Box<CanReachArgs>),
+    /// Write the least policies that permit what crossed, or say which grants of a set are not
+    /// needed; exits with 0 for policies, 2 for no answer; with --tighten, 0 if every grant is
+    /// needed, 1 if some are not
+    Suggest(Box<SuggestArgs>),
     /// Print the revision of the policy set that `serve` would have in force
     Revision(Box<RevisionArgs>),
     /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and

@@ -9,6 +9,7 @@ use customs_engine::settings::{IdentitySource, Settings};
 use customs_engine::snapshot::Snapshot;
 use customs_record::decode;
 use customs_record::proto::Record;
+use customs_record::record_fields::RecordFields;
 use customs_record::recorded_request::{
     MissingCause, RecordedInputs, RecordedPolicies, ReplayedDecision, RequestInput,
     UnanswerableError,
@@ -108,7 +109,8 @@ fn replay(case: &Case, recorded_headers: &[String], strip: &[&str]) -> Replay {
         settings.clone(),
         case.snapshot.rules().clone(),
     ));
-    let inputs = RecordedInputs::of(&record);
+    let fields = RecordFields::of(&record);
+    let inputs = RecordedInputs::of(&fields.decision);
     let decision = match policies.decide(&inputs, &record.revision, entry.time()) {
         Ok(ReplayedDecision::Exact(decision)) => decision,
         Ok(ReplayedDecision::EffectsOnly {

@@ -28,6 +28,8 @@ mod reach;
 mod replay;
 mod requests;
 mod search;
+mod suggest;
+mod tutorial;
 mod validator;
 
 use std::path::{Path, PathBuf};

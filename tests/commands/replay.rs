@@ -1,6 +1,8 @@
 //! `customs replay`: what changes for recorded requests, what is meant to, and what a record cannot
 //! answer.
 
+mod expected;
+
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Ended, Folder, policy};
 
 /// The fields of a decision that was allowed by default.
-fn decision(caller: &str, host: &str, path: &str) -> Value {
+pub(crate) fn decision(caller: &str, host: &str, path: &str) -> Value {
     let (namespace, account) = caller.split_once('/').unwrap();
     json!({
         "time": "2026-11-23T12:00:00Z", "kind": "decision", "stream": "s", "sequence": "1",
@@ -22,7 +24,7 @@ fn decision(caller: &str, host: &str, path: &str) -> Value {
     })
 }
 
-fn with(mut record: Value, fields: Value) -> Value {
+pub(crate) fn with(mut record: Value, fields: Value) -> Value {
     record
         .as_object_mut()
         .unwrap()
@@ -128,134 +130,6 @@ fn the_recorded_time_decides_whether_a_grant_had_ended() {
         "expired_exception"
     );
     assert_eq!(document["flips"][1]["count"], 1);
-}
-
-#[test]
-fn only_unexpected_changes_fail() {
-    let records = [
-        decision("shop/cart", "b.example", "/"),
-        decision("shop/cart", "b.example", "/"),
-        decision("shop/pay", "c.example", "/"),
-    ];
-    let (log, policy) = (log(&records), policy("shop", ONLY_A));
-    let run = |expect: &str, arguments: &str| {
-        let files = [
-            ("log", log.as_str()),
-            ("new/a.yaml", policy.as_str()),
-            ("expect.yaml", expect),
-        ];
-        Folder::with(&files).run(&format!(
-            "replay log --policies new --expect expect.yaml {arguments}"
-        ))
-    };
-    let both = "- {from: shop/cart, to: b.example, expect: Deny, atLeast: 2, atMost: 2, reason: moved}\n\
-                - {from: shop/*, to: '*.example', expect: Deny}\n";
-    let ended = run(both, "");
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended
-            .stdout
-            .contains("\n0 newly allowed, 3 newly denied, 0 of them unexpected, 0 unanswerable\n"),
-        "{ended:?}"
-    );
-    for (expect, arguments, code, said) in [
-        (
-            "- {from: shop/cart, to: b.example, expect: Deny}\n",
-            "",
-            1,
-            "1 of them unexpected",
-        ),
-        (
-            "- {from: shop/cart, to: b.example, expect: Allow}\n",
-            "",
-            1,
-            "3 of them unexpected",
-        ),
-        (
-            "- {from: '**', to: '**', expect: Deny, atMost: 2}\n",
-            "",
-            1,
-            "happened 3 times, and 0 to 2 are expected (expect.yaml:1:3)",
-        ),
-        (
-            "- {from: '**', to: '**', expect: Deny}\n- {from: unauthenticated, to: x.example, expect: Deny}\n",
-            "",
-            0,
-            "never happened (expect.yaml:2:3)",
-        ),
-        (
-            "- {from: '**', to: '**', expect: Deny}\n- {from: unauthenticated, to: x.example, expect: Deny}\n",
-            "--require-expected",
-            1,
-            "never happened (expect.yaml:2:3)",
-        ),
-    ] {
-        let ended = run(expect, arguments);
-        assert_eq!(ended.code, Some(code), "{expect}: {ended:?}");
-        assert!(ended.stdout.contains(said), "{said}: {ended:?}");
-    }
-}
-
-#[test]
-fn a_file_of_expectations_is_read_as_strictly_as_a_policy() {
-    let record = log(&[decision("shop/cart", "a.example", "/")]);
-    let policy = policy("shop", ONLY_A);
-    for (expect, place, what) in [
-        ("from: x\n", "1:1", "must be a list"),
-        ("", "expect.yaml", "holds no expected change"),
-        (
-            "- {from: shop, to: a.example, expect: Deny}\n",
-            "1:10",
-            "invalid caller `shop`",
-        ),
-        (
-            "- {from: shop/a, to: A.example, expect: Deny}\n",
-            "1:22",
-            "invalid host `A.example`",
-        ),
-        (
-            "- {from: shop/a, to: '*', expect: Deny}\n",
-            "1:22",
-            "invalid host `*`",
-        ),
-        (
-            "- {from: shop/a, to: a.example, expect: deny}\n",
-            "1:41",
-            "invalid answer `deny`",
-        ),
-        (
-            "- {from: shop/a, to: a.example}\n",
-            "1:3",
-            "`expect` is missing",
-        ),
-        (
-            "- {from: shop/a, to: a.example, expect: Deny, atLeast: many}\n",
-            "1:56",
-            "`atLeast` must be a number",
-        ),
-        (
-            "- {from: shop/a, to: a.example, expect: Deny, atLeast: 3, atMost: 2}\n",
-            "1:3",
-            "`atLeast` is 3, more than `atMost`",
-        ),
-        (
-            "- {from: shop/a, too: a.example, expect: Deny}\n",
-            "1:18",
-            "unknown field `too`",
-        ),
-        ("- [", "expect.yaml", ""),
-    ] {
-        let files = [
-            ("log", record.as_str()),
-            ("new/a.yaml", policy.as_str()),
-            ("expect.yaml", expect),
-        ];
-        let ended = Folder::with(&files).run("replay log --policies new --expect expect.yaml");
-        assert_eq!(ended.code, Some(2), "{expect}: {ended:?}");
-        assert!(ended.stdout.contains(place), "{expect}: {ended:?}");
-        assert!(ended.stdout.contains(what), "{expect}: {ended:?}");
-        assert!(ended.stderr.contains("nothing was replayed"), "{ended:?}");
-    }
 }
 
 #[test]
@@ -421,6 +295,39 @@ fn a_dry_run_or_an_effect_that_changes_does_not_fail() {
     assert!(
         reported.stdout.contains("\n         1  the same\n"),
         "{reported:?}"
+    );
+}
+
+#[test]
+fn a_directory_of_both_formats_is_one_record() {
+    use customs_record::stream::Format;
+    use prost::Message;
+
+    let records = [
+        decision("shop/cart", "a.example", "/"),
+        decision("shop/cart", "b.example", "/"),
+    ];
+    let text = log(&records);
+    let mut messages = Vec::new();
+    for line in text.lines() {
+        let record = customs_record::decode::record(Format::Json, line.as_bytes()).unwrap();
+        record.encode_length_delimited(&mut messages).unwrap();
+    }
+    let folder = Folder::with(&[
+        ("logs/one.jsonl", text.as_str()),
+        ("new/a.yaml", &policy("shop", ONLY_A)),
+    ]);
+    std::fs::write(folder.path().join("logs/two.pb"), messages).unwrap();
+    let ended = folder.run("replay logs --policies new --format json");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let document = ended.json();
+    assert_eq!(
+        [
+            &document["decisions"],
+            &document["flips"][1]["count"],
+            &document["streams"]
+        ],
+        [&json!(4), &json!(2), &json!(1)]
     );
 }
 

@@ -9,6 +9,7 @@ use customs_engine::request::{Attributes, CLIENT_CERTIFICATE, HttpAttributes};
 use customs_engine::settings::{IdentitySource, Settings};
 use customs_engine::snapshot::Snapshot;
 use customs_record::proto::Record;
+use customs_record::record_fields::RecordFields;
 use customs_record::recorded_request::{RecordedInputs, RecordedPolicies, ReplayedDecision};
 use customs_record::stream::Format;
 use customs_record::{DecisionRecord, Entry, Occasion, decode, json};
@@ -174,7 +175,8 @@ fn what_a_record_answers_is_what_its_request_answers() {
                 let record = record(&old, attributes, &circumstances);
                 let request = attributes.normalise(&now);
                 let truth = policies.snapshot().decide(&request, NOW);
-                let inputs = RecordedInputs::of(&record);
+                let fields = RecordFields::of(&record);
+                let inputs = RecordedInputs::of(&fields.decision);
                 let said = policies.decide(&inputs, &record.revision, NOW);
                 let explain = || format!("{record:?}\n{:?}", policies.snapshot().rules());
                 let outcome = match said {

@@ -3,7 +3,8 @@
 //! [`findings`] reports effects of a set that its authors may not have intended. [`regions`] cuts all
 //! requests into the cells that no rule tells apart. [`diff`] compares two compiled sets by them:
 //! which rules differ, and which requests get other answers. [`explain`] shows why one request gets
-//! its answer. This crate never changes a verdict and never reads a file.
+//! its answer. [`least_privilege`] makes grants of what crossed. This crate never changes a verdict
+//! and never reads a file.
 
 #![cfg_attr(
     test,
@@ -21,5 +22,6 @@ pub mod diff;
 pub mod explain;
 pub mod findings;
 pub mod guards;
+pub mod least_privilege;
 pub mod regions;
 mod rule_changes;

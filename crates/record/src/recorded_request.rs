@@ -206,6 +206,11 @@ impl<'r> RecordedRequest<'r> {
         }
     }
 
+    /// Returns whether the record lacks an input, other than a header.
+    pub fn lacks(&self, input: &RequestInput) -> bool {
+        self.missing.iter().any(|missing| missing.input == *input)
+    }
+
     /// Returns the inputs that the record lacks and that a set asks for.
     pub fn missing(&self, asked: &AskedInputs) -> Vec<MissingInput> {
         let mut missing: Vec<MissingInput> = self

@@ -61,6 +61,7 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Check(_)
         | Command::Diff(_)
         | Command::Replay(_)
+        | Command::Suggest(_)
         | Command::Doctor(_)
         | Command::Prove(_)
         | Command::WhoCan(_)

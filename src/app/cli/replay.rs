@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use jiff::Timestamp;
-
-use super::VerdictArgs;
+use super::{TimeArgs, VerdictArgs};
 use crate::app::policy_paths::PolicyPath;
+use crate::app::record_files::RecordArgs;
+use clap::{Args, ValueEnum};
 
 /// The flags of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     #[command(flatten)]
     pub(crate) records: RecordArgs,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
     /// The directory of the new policies; several, separated by commas, are the sources of one set
     #[arg(long, value_name = "DIR", required = true, value_delimiter = ',')]
     pub(crate) policies: Vec<PolicyPath>,
@@ -30,20 +31,6 @@ pub struct ReplayArgs {
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: ReplayFormat,
-}
-
-/// The records to read.
-#[derive(Clone, Debug, Args)]
-pub struct RecordArgs {
-    /// Files of the audit log, as JSON lines or protobuf, plain or .gz; - reads stdin
-    #[arg(value_name = "RECORD", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Read only decisions from this time on, such as 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<Timestamp>,
-    /// Read only decisions before this time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<Timestamp>,
 }
 
 /// How `replay` prints its result.

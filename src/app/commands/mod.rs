@@ -42,6 +42,7 @@ mod schema;
 mod source_map;
 mod sources;
 mod status;
+mod suggest;
 mod test;
 mod test_report;
 mod who_can;
@@ -58,6 +59,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Check(args) => check::run(*args),
         Command::Diff(args) => diff::run(*args),
         Command::Replay(args) => replay::run(*args),
+        Command::Suggest(args) => suggest::run(*args),
         Command::Audit { command } => audit::run(command),
         Command::At(args) => at::run(&args),
         Command::Revision(args) => revision::run(*args),

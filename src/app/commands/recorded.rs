@@ -1,112 +1,250 @@
 //! Reads the records of an audit log for the tools that judge policies by them.
 //!
-//! It verifies nothing; that is the task of `audit verify`. The rule: what cannot be read is
-//! printed, and what is not a record is counted.
+//! It verifies nothing; that is the task of `audit verify`. The rules: records are folded on all
+//! cores, and what cannot be read is printed; whatever is not a decision of the period is sorted
+//! here, once for all of these tools.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::audit::read::{self, FileContent, LogItem};
-use super::print_error;
-use crate::app::cli::RecordArgs;
-use crate::app::record_files::RecordFileError;
-use customs_record::proto::Record;
-use customs_record::segment_name::is_index;
+use super::audit::format::timestamp;
+use super::{BAD_SETTING, print_error};
+use crate::app::cli::{Period, TimeArgs};
+use crate::app::record_files::{RecordArgs, RecordFileError, RecordFiles};
+use customs_record::fields::DecisionFields;
+use customs_record::proto::Loss;
+use customs_record::scan::{RecordFold, ScannedRecord};
 
-/// The time of the decisions that are looked at.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RecordWindow {
-    /// The first moment.
-    pub since: Option<Timestamp>,
-    /// The first moment after it.
-    pub until: Option<Timestamp>,
+/// The most names that are kept of streams, versions and filters.
+const MAX_NAMES: usize = 1_000;
+
+/// The first and the last time of something.
+pub(super) type TimeSpan = Option<(Timestamp, Timestamp)>;
+
+/// What a log says besides the decisions of a period.
+#[derive(Debug, Default)]
+pub(super) struct LogFacts {
+    /// The decisions in the period.
+    pub decisions: u64,
+    /// The time of the first and the last of them.
+    pub span: TimeSpan,
+    /// The times of the decisions outside of the period.
+    pub outside: TimeSpan,
+    /// Declared losses in the period.
+    pub gaps: u64,
+    /// How many records they lost.
+    pub lost: Loss,
+    /// Questions, which are no crossings.
+    pub questions: u64,
+    /// Other records.
+    pub others: u64,
+    /// Lines or messages that are not records.
+    pub no_records: u64,
+    /// Unfinished records.
+    pub torn: u64,
+    /// The streams of the decisions.
+    pub streams: BTreeSet<String>,
+    /// The versions that wrote the log.
+    pub versions: BTreeSet<String>,
+    /// The filters of sinks that do not take every decision.
+    pub filters: BTreeSet<String>,
 }
 
-impl RecordWindow {
-    /// Returns the window that the flags name.
-    pub(super) fn of(args: &RecordArgs) -> RecordWindow {
-        RecordWindow {
-            since: args.since,
-            until: args.until,
+impl LogFacts {
+    /// Notes a record, and returns it with its time if it is a decision of the period.
+    pub(super) fn note<'r>(
+        &mut self,
+        record: &ScannedRecord<'r>,
+        period: Period,
+    ) -> Option<(&'r DecisionFields<'r>, Option<Timestamp>)> {
+        let head = &record.fields.head;
+        let time = timestamp(head.time);
+        let is_inside = period.contains(time);
+        match &*head.kind {
+            "decision" if is_inside => {
+                self.decisions += 1;
+                keep(&mut self.streams, &head.stream);
+                widen(&mut self.span, time);
+                return Some((&record.fields.decision, time));
+            }
+            "decision" => widen(&mut self.outside, time),
+            "gap" => self.gap(record, time, period),
+            // These say how the log was written, whenever that was.
+            "start" => {
+                if let Some(start) = record.whole() {
+                    keep(&mut self.versions, &start.version);
+                }
+            }
+            "stream" => {
+                let filter = record.whole().map_or("", |stream| stream.filter.as_str());
+                if !["", "all"].contains(&filter) {
+                    keep(&mut self.filters, filter);
+                }
+            }
+            "question" if is_inside => self.questions += 1,
+            _ if is_inside => self.others += 1,
+            _ => {}
         }
+        None
     }
 
-    /// Returns whether it holds a time. A record without one is only in a window without bounds.
-    pub(super) fn holds(&self, time: Option<Timestamp>) -> bool {
-        self.overlaps(time, time)
-    }
-
-    /// Returns whether it holds some time from `first` to `last`.
-    pub(super) fn overlaps(&self, first: Option<Timestamp>, last: Option<Timestamp>) -> bool {
+    fn gap(&mut self, record: &ScannedRecord<'_>, time: Option<Timestamp>, period: Period) {
+        let Some(gap) = record.whole() else {
+            return;
+        };
+        let first = timestamp(gap.first).or(time);
+        let last = timestamp(gap.last).or(time);
         let is_late = |since| last.is_some_and(|last| last >= since);
         let is_early = |until| first.is_some_and(|first| first < until);
-        self.since.is_none_or(is_late) && self.until.is_none_or(is_early)
+        if period.since.is_none_or(is_late) && period.until.is_none_or(is_early) {
+            self.gaps += 1;
+            self.lose(gap.lost.unwrap_or_default());
+        }
     }
 
-    /// Returns the window in words.
-    pub(super) fn in_words(&self) -> String {
-        match (self.since, self.until) {
-            (None, None) => "at any time".to_owned(),
-            (Some(since), None) => format!("from {since} on"),
-            (None, Some(until)) => format!("before {until}"),
-            (Some(since), Some(until)) => format!("from {since} to {until}"),
+    fn lose(&mut self, more: Loss) {
+        let lost = &mut self.lost;
+        for (sum, more) in [
+            (&mut lost.allows, more.allows),
+            (&mut lost.denials, more.denials),
+            (&mut lost.differing, more.differing),
+            (&mut lost.withheld, more.withheld),
+            (&mut lost.events, more.events),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    /// Returns how many decisions the log lost.
+    pub(super) fn lost_decisions(&self) -> u64 {
+        let Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events: _,
+        } = self.lost;
+        [allows, denials, differing, withheld]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Adds what the next part of the log says.
+    pub(super) fn merge(&mut self, next: LogFacts) {
+        self.decisions += next.decisions;
+        for (span, next) in [
+            (&mut self.span, next.span),
+            (&mut self.outside, next.outside),
+        ] {
+            if let Some((first, last)) = next {
+                widen(span, Some(first));
+                widen(span, Some(last));
+            }
+        }
+        self.gaps += next.gaps;
+        self.lose(next.lost);
+        self.questions += next.questions;
+        self.others += next.others;
+        self.no_records += next.no_records;
+        self.torn += next.torn;
+        for (names, next) in [
+            (&mut self.streams, next.streams),
+            (&mut self.versions, next.versions),
+            (&mut self.filters, next.filters),
+        ] {
+            next.iter().for_each(|name| keep(names, name));
+        }
+    }
+
+    /// Says why there is nothing.
+    pub(super) fn nothing_found(&self, period: Period) -> String {
+        match self.span.or(self.outside) {
+            None => "the records hold none".to_owned(),
+            Some((first, last)) => format!(
+                "the records hold none {}; theirs are from {first} to {last}",
+                in_words(period)
+            ),
         }
     }
 }
 
-/// Says why there is nothing, given the first and last time of the decisions outside the window.
-pub(super) fn nothing_found(
-    window: &RecordWindow,
-    others: Option<(Timestamp, Timestamp)>,
-) -> String {
-    match others {
-        None => "the records hold none".to_owned(),
-        Some((first, last)) => format!(
-            "the records hold none {}; theirs are from {first} to {last}",
-            window.in_words()
-        ),
+fn in_words(period: Period) -> String {
+    match (period.since, period.until) {
+        (None, None) => "at any time".to_owned(),
+        (Some(since), None) => format!("from {since} on"),
+        (None, Some(until)) => format!("before {until}"),
+        (Some(since), Some(until)) => format!("from {since} to {until}"),
     }
 }
 
-/// What comes next in the files.
-pub(super) enum RecordedItem<'r> {
-    /// A record.
-    Record(&'r Record),
-    /// A line or a message that is not a record.
-    NoRecord,
-    /// An unfinished record at the end of a file.
-    Torn,
+fn widen(span: &mut TimeSpan, time: Option<Timestamp>) {
+    if let Some(time) = time {
+        let (first, last) = span.unwrap_or((time, time));
+        *span = Some((first.min(time), last.max(time)));
+    }
 }
 
-/// Reads files. Returns whether all of them could be read to their end; problems are printed.
-pub(super) fn read(files: &[PathBuf], mut take: impl FnMut(RecordedItem<'_>)) -> bool {
+fn keep(names: &mut BTreeSet<String>, name: &str) {
+    if !names.contains(name) && names.len() < MAX_NAMES {
+        names.insert(name.to_owned());
+    }
+}
+
+/// What a tool makes of records: a value for each part of the log, merged in order.
+pub(super) trait LogFold: RecordFold {
+    /// Returns what the log says.
+    fn facts(&mut self) -> &mut LogFacts;
+
+    /// Adds what the next part of the log has.
+    fn merge(&mut self, next: Self);
+}
+
+/// Returns the period of the flags; what is wrong with them is printed.
+///
+/// # Errors
+/// The exit code.
+pub(super) fn period(args: &TimeArgs) -> Result<Period, ExitCode> {
+    args.period().map_err(|why| {
+        print_error(&why.to_string());
+        ExitCode::from(BAD_SETTING)
+    })
+}
+
+/// Folds the records of the files. Returns the value, and whether all files could be read to their
+/// end; what could not is printed.
+///
+/// # Errors
+/// The exit code, if no files can be found.
+pub(super) fn fold<T: LogFold>(
+    args: &RecordArgs,
+    what: &'static str,
+    make: impl Fn() -> T + Sync,
+) -> Result<(T, bool), ExitCode> {
+    let files = RecordFiles::find(&args.records).map_err(|why| {
+        print_error(&why.to_string());
+        ExitCode::from(BAD_SETTING)
+    })?;
+    let mut whole = make();
+    let outcome = files.scan(
+        what,
+        |_| make(),
+        |_, part| {
+            whole.merge(part);
+            ControlFlow::Continue(())
+        },
+    );
     let mut is_read = true;
-    for file in files.iter().filter(|file| !is_index(file)) {
-        if let Err(why) = read_file(file, &mut take) {
+    for (input, file) in files.inputs.iter().zip(&outcome.files) {
+        let facts = whole.facts();
+        facts.no_records += file.no_records;
+        facts.torn += u64::from(file.torn > 0);
+        if let Some(why) = RecordFileError::of(&input.path, file) {
             print_error(&why.to_string());
             is_read = false;
         }
     }
-    is_read
-}
-
-fn read_file(file: &Path, take: &mut impl FnMut(RecordedItem<'_>)) -> Result<(), RecordFileError> {
-    let mut content = FileContent::default();
-    let mut put = |item: LogItem<'_>| {
-        content.take(&item);
-        match item {
-            LogItem::Record(record, _) => take(RecordedItem::Record(&record)),
-            LogItem::NoRecord(_) => take(RecordedItem::NoRecord),
-            LogItem::Torn(_) => take(RecordedItem::Torn),
-        }
-        true
-    };
-    let mut reader = read::open(file)?;
-    read::each(&mut reader, &mut put).map_err(|why| RecordFileError::Partial {
-        path: file.display().to_string(),
-        why: why.to_string(),
-    })?;
-    read::last(&mut reader).map(&mut put);
-    content.is_log(file)
+    Ok((whole, is_read))
 }

@@ -9,14 +9,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-mod answer_cache;
+pub(super) mod answer_cache;
 mod counts;
 mod expected;
-mod flips;
+pub(super) mod flips;
 mod report;
 
 use super::finding::Finding;
-use super::recorded::{self, RecordWindow};
+use super::recorded;
 use super::render::Painter;
 use super::source_map::SourceMap;
 use super::sources;
@@ -32,6 +32,7 @@ use counts::ReplayCounts;
 use customs_engine::snapshot::Snapshot;
 use customs_policy::problem::Problem;
 use customs_record::recorded_request::RecordedPolicies;
+use customs_sources::PolicyDirectory;
 use expected::{Expectations, ExpectedFlip};
 use report::Report;
 
@@ -54,15 +55,13 @@ fn replay(args: &ReplayArgs, settings: &Resolved) -> Result<ExitCode, ExitCode> 
         .transpose()?
         .unwrap_or_default();
     let answers = AnswerCache::new(RecordedPolicies::new(snapshot));
-    let window = RecordWindow::of(&args.records);
-    let mut counts = ReplayCounts::new(&answers, window);
-    let is_read = recorded::read(&args.records.files, |item| counts.take(item));
+    let period = recorded::period(&args.time)?;
+    let counts = || ReplayCounts::new(&answers, period);
+    let (counts, is_read) = recorded::fold(&args.records, "replaying", counts)?;
     let totals = counts.finish();
-    if totals.decisions == 0 {
-        print_error(&format!(
-            "no decision to replay: {}",
-            recorded::nothing_found(&window, totals.span_of_all())
-        ));
+    if totals.log.decisions == 0 {
+        let why = totals.log.nothing_found(period);
+        print_error(&format!("no decision to replay: {why}"));
         return Err(ExitCode::from(BAD_SETTING));
     }
     let checked = Expectations::check(expected, &totals.flips);
@@ -70,7 +69,7 @@ fn replay(args: &ReplayArgs, settings: &Resolved) -> Result<ExitCode, ExitCode> 
         revision: answers.revision(),
         counts: &totals,
         expectations: args.expect.is_some().then_some(&checked),
-        window,
+        period,
         top: args.top,
     };
     match args.format {
@@ -104,13 +103,21 @@ fn exit_code(
 fn load(args: &ReplayArgs, settings: &Resolved) -> Result<Snapshot, ExitCode> {
     let directories = directories("--policies", &args.policies)
         .map_err(|wrong| refuse_settings(&wrong.into()))?;
-    let found = sources::load(&directories, &settings.engine);
+    load_set(&directories, settings)
+}
+
+/// Loads a set as `serve` does; what is wrong with it is printed.
+pub(super) fn load_set(
+    directories: &[PolicyDirectory],
+    settings: &Resolved,
+) -> Result<Snapshot, ExitCode> {
+    let found = sources::load(directories, &settings.engine);
     let errors: Vec<&Problem> = found.problems.iter().filter(|p| p.is_error()).collect();
     match (found.snapshot, errors.as_slice()) {
         (Some(snapshot), []) => Ok(snapshot),
         _ => {
             paint(&found.source_map, errors);
-            print_error("the policies do not load, so there is nothing to replay with");
+            print_error("the policies do not load, so no record can be decided by them");
             Err(ExitCode::from(BAD_SETTING))
         }
     }

@@ -1,10 +1,11 @@
 //! The fields of a record that are inputs of its decision, as they are written.
 //!
-//! Nothing is interpreted here. A reader that does not make a [`Record`] of every line can make
-//! these fields of what it has.
+//! Nothing is interpreted here.
+
+use std::borrow::Cow;
 
 use super::missing::MissingCause;
-use crate::proto::Record;
+use crate::fields::DecisionFields;
 
 /// The inputs of a decision as its record holds them. An empty text is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,38 +69,38 @@ pub struct RecordedHeader<'r> {
 
 impl<'r> RecordedInputs<'r> {
     /// Returns the inputs of a decision.
-    pub fn of(record: &'r Record) -> RecordedInputs<'r> {
-        fn texts(list: &[String]) -> Vec<&str> {
-            list.iter().map(String::as_str).collect()
+    pub fn of(decision: &'r DecisionFields<'_>) -> RecordedInputs<'r> {
+        fn texts<'t>(list: &'t [Cow<'_, str>]) -> Vec<&'t str> {
+            list.iter().map(|text| &**text).collect()
         }
-        let headers = record.headers.iter().map(|header| RecordedHeader {
+        let headers = decision.headers.iter().map(|header| RecordedHeader {
             name: &header.name,
             present: header.present,
             value: &header.value,
             value_unknown: header.value_unknown,
         });
         RecordedInputs {
-            protocol: &record.protocol,
-            identity: &record.identity,
-            identity_detail: &record.identity_detail,
-            principal: &record.principal,
-            trust_domain: &record.trust_domain,
-            namespace: &record.namespace,
-            certificate_uris: texts(&record.certificate_uris),
-            source_address: &record.source_address,
-            remote_address: &record.remote_address,
-            destination_address: &record.destination_address,
-            address_unreadable: record.address_unreadable,
-            listener_port: record.listener_port,
-            raw_host: &record.raw_host,
-            authority_header: record.authority_header.as_deref(),
-            sni: &record.sni,
-            sni_absent: record.sni_absent,
-            method: &record.method,
-            path: &record.path,
+            protocol: &decision.protocol,
+            identity: &decision.identity,
+            identity_detail: &decision.identity_detail,
+            principal: &decision.principal,
+            trust_domain: &decision.trust_domain,
+            namespace: &decision.namespace,
+            certificate_uris: texts(&decision.certificate_uris),
+            source_address: &decision.source_address,
+            remote_address: &decision.remote_address,
+            destination_address: &decision.destination_address,
+            address_unreadable: decision.address_unreadable,
+            listener_port: decision.listener_port,
+            raw_host: &decision.raw_host,
+            authority_header: decision.authority_header.as_deref(),
+            sni: &decision.sni,
+            sni_absent: decision.sni_absent,
+            method: &decision.method,
+            path: &decision.path,
             headers: headers.collect(),
-            truncated: texts(&record.truncated),
-            redacted: texts(&record.redacted),
+            truncated: texts(&decision.truncated),
+            redacted: texts(&decision.redacted),
         }
     }
 

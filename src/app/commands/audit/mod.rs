@@ -16,7 +16,7 @@ pub(super) mod format;
 mod losses;
 mod output;
 mod pretty;
-pub(super) mod read;
+mod read;
 mod search;
 mod stats;
 mod stats_counts;

@@ -15,7 +15,7 @@ use customs_record::stream::Format;
 
 /// One element of a file.
 #[derive(Debug, PartialEq)]
-pub(in crate::app::commands) enum LogItem<'b> {
+pub(super) enum LogItem<'b> {
     /// A record, and its line if the format is JSON.
     Record(Box<Record>, Option<&'b str>),
     /// Something that is not a record, and why.
@@ -50,7 +50,7 @@ fn record(raw: RawRecord<'_>) -> Result<LogItem<'_>, RecordDecodeError> {
 ///
 /// # Errors
 /// Returns the error of the operating system; the pieces before it were passed on.
-pub(in crate::app::commands) fn each<R: Read>(
+pub(super) fn each<R: Read>(
     reader: &mut RecordReader<R>,
     mut take: impl FnMut(LogItem<'_>) -> bool,
 ) -> io::Result<()> {
@@ -65,7 +65,7 @@ pub(in crate::app::commands) fn each<R: Read>(
 }
 
 /// Returns what is left at the end of a file; a line that only lacks its line feed is complete.
-pub(in crate::app::commands) fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>> {
+pub(super) fn last<R: Read>(reader: &mut RecordReader<R>) -> Option<LogItem<'_>> {
     let rest = reader.unfinished()?;
     if rest.bytes.trim_ascii().is_empty() {
         return None;
@@ -76,14 +76,14 @@ pub(in crate::app::commands) fn last<R: Read>(reader: &mut RecordReader<R>) -> O
 
 /// The content of a file, as far as it was read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::app::commands) struct FileContent {
+pub(super) struct FileContent {
     records: u64,
     others: u64,
 }
 
 impl FileContent {
     /// Counts an item.
-    pub(in crate::app::commands) fn take(&mut self, item: &LogItem<'_>) {
+    pub(super) fn take(&mut self, item: &LogItem<'_>) {
         match item {
             LogItem::Record(..) => self.records += 1,
             LogItem::NoRecord(_) | LogItem::Torn(_) => self.others += 1,
@@ -95,7 +95,7 @@ impl FileContent {
     ///
     /// # Errors
     /// If it is not one.
-    pub(in crate::app::commands) fn is_log(self, path: &Path) -> Result<(), RecordFileError> {
+    pub(super) fn is_log(self, path: &Path) -> Result<(), RecordFileError> {
         if self.records == 0 && self.others > 0 {
             return Err(RecordFileError::NoLog(path.display().to_string()));
         }
@@ -107,9 +107,7 @@ impl FileContent {
 ///
 /// # Errors
 /// Returns the error of the operating system, with the file's name.
-pub(in crate::app::commands) fn open(
-    path: &Path,
-) -> Result<RecordReader<Unpack<Box<dyn Read>>>, RecordFileError> {
+pub(super) fn open(path: &Path) -> Result<RecordReader<Unpack<Box<dyn Read>>>, RecordFileError> {
     let unreadable = |why| RecordFileError::read(path, why);
     let file: Box<dyn Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),

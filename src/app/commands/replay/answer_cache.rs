@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use customs_engine::decision::Answer;
 use customs_engine::effect::Effect;
+use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
-use customs_record::proto::Record;
+use customs_record::fields::DecisionFields;
 use customs_record::recorded_request::{
     MissingInput, RecordedInputs, RecordedPolicies, ReplayedDecision, RequestInput,
 };
@@ -27,7 +28,7 @@ type Answers = HashMap<Box<[u8]>, Arc<NewAnswer>>;
 
 /// The answers of a set.
 #[derive(Debug)]
-pub(super) struct AnswerCache {
+pub(in crate::app::commands) struct AnswerCache {
     policies: RecordedPolicies,
     hasher: RandomState,
     shards: [Mutex<Answers>; SHARDS],
@@ -35,7 +36,7 @@ pub(super) struct AnswerCache {
 
 /// What the new set answers to a request.
 #[derive(Debug)]
-pub(super) enum NewAnswer {
+pub(in crate::app::commands) enum NewAnswer {
     /// These answers.
     Decided(Box<NewDecision>),
     /// The record lacks what the answer depends on.
@@ -44,7 +45,7 @@ pub(super) enum NewAnswer {
 
 /// The answers of a decision, with what they name.
 #[derive(Debug)]
-pub(super) struct NewDecision {
+pub(in crate::app::commands) struct NewDecision {
     /// What Envoy would get.
     pub effect: Effect,
     /// The verdict.
@@ -57,13 +58,15 @@ pub(super) struct NewDecision {
 
 /// An answer with its reason and rule.
 #[derive(Debug)]
-pub(super) struct NamedAnswer {
+pub(in crate::app::commands) struct NamedAnswer {
     /// Allow or deny.
     pub effect: Effect,
     /// The reason.
     pub reason: &'static str,
     /// The rule.
     pub rule: String,
+    /// The exception that opened a deny, if one did.
+    pub exception: Option<String>,
 }
 
 impl NamedAnswer {
@@ -72,13 +75,14 @@ impl NamedAnswer {
             effect: answer.effect(),
             reason: answer.reason.as_str(),
             rule: answer.rule.to_string(),
+            exception: answer.exception.as_ref().map(|info| info.id.to_string()),
         }
     }
 }
 
 impl AnswerCache {
     /// Creates an empty cache for a set.
-    pub(super) fn new(policies: RecordedPolicies) -> AnswerCache {
+    pub(in crate::app::commands) fn new(policies: RecordedPolicies) -> AnswerCache {
         AnswerCache {
             policies,
             hasher: RandomState::new(),
@@ -86,15 +90,20 @@ impl AnswerCache {
         }
     }
 
+    /// Returns the set.
+    pub(in crate::app::commands) fn snapshot(&self) -> &Snapshot {
+        self.policies.snapshot()
+    }
+
     /// Returns the revision of the set.
-    pub(super) fn revision(&self) -> &str {
+    pub(in crate::app::commands) fn revision(&self) -> &str {
         self.policies.snapshot().revision().as_str()
     }
 
     /// Returns the answer to a record at its time. `key` is a buffer.
-    pub(super) fn answer(
+    pub(in crate::app::commands) fn answer(
         &self,
-        record: &Record,
+        record: &DecisionFields<'_>,
         now: UnixNanos,
         key: &mut Vec<u8>,
     ) -> Arc<NewAnswer> {
@@ -118,7 +127,12 @@ impl AnswerCache {
         answer
     }
 
-    fn decide(&self, inputs: &RecordedInputs<'_>, record: &Record, now: UnixNanos) -> NewAnswer {
+    fn decide(
+        &self,
+        inputs: &RecordedInputs<'_>,
+        record: &DecisionFields<'_>,
+        now: UnixNanos,
+    ) -> NewAnswer {
         let replayed = match self.policies.decide(inputs, &record.revision, now) {
             Ok(replayed) => replayed,
             Err(why) => return NewAnswer::Unanswerable(why.missing),

@@ -7,7 +7,7 @@
 use super::flips::{FlipKind, FlipRow, Flips, Occurrences};
 use customs_engine::effect::Effect;
 use customs_engine::host::Authority;
-use customs_engine::identity::{IdentityState, is_dns_label, is_dns_subdomain};
+use customs_engine::identity::{IdentityState, Principal, is_dns_label, is_dns_subdomain};
 use customs_engine::pattern::{HostPattern, Match, Port, Spelling, parse_host_pattern};
 use customs_policy::document::{self, Node, Value};
 use customs_policy::mapping;
@@ -21,7 +21,8 @@ const EFFECT: Shape = Shape::OneOf(&[Word::new("Allow"), Word::new("Deny")]);
 mapping! {
     /// A change of verdicts that is meant.
     pub(crate) struct FlipEntry<'n> = "an expected change" {
-        /// `namespace/account`, `namespace/*`, a state such as `unauthenticated`, or `**`.
+        /// `namespace/account` or `namespace/*` of the own trust domain, a whole `spiffe://` id, a state
+        /// such as `unauthenticated`, or `**`.
         from: Required<Text<'n>> = "from",
         /// A host as in policies, or `**`.
         to: Required<Text<'n>> = "to",
@@ -61,6 +62,7 @@ enum CallerPattern {
     State(IdentityState),
     Namespace(String),
     Account(String, String),
+    Foreign(String),
 }
 
 /// Reads the file, and adds what is wrong with it to the problems.
@@ -138,6 +140,9 @@ fn caller(text: Text<'_>) -> Result<CallerPattern, Problem> {
     if text.text == "**" {
         return Ok(CallerPattern::Anyone);
     }
+    if let Principal::Workload(id) = Principal::parse(text.text) {
+        return Ok(CallerPattern::Foreign(id.principal.to_owned()));
+    }
     let mut states = IdentityState::ALL.into_iter();
     if let Some(state) = states.find(|state| state.as_str() == text.text) {
         return Ok(CallerPattern::State(state));
@@ -203,9 +208,21 @@ impl ExpectedFlip {
         let is_caller = match &self.caller {
             CallerPattern::Anyone => true,
             CallerPattern::State(state) => state.as_str() == row.identity,
-            CallerPattern::Namespace(namespace) => *namespace == row.namespace,
+            CallerPattern::Namespace(namespace) => {
+                row.foreign_domain.is_empty() && *namespace == row.namespace
+            }
             CallerPattern::Account(namespace, account) => {
-                (namespace, account) == (&row.namespace, &row.account)
+                row.foreign_domain.is_empty()
+                    && (namespace, account) == (&row.namespace, &row.account)
+            }
+            CallerPattern::Foreign(principal) => {
+                let FlipRow {
+                    foreign_domain,
+                    namespace,
+                    account,
+                    ..
+                } = row;
+                *principal == format!("{foreign_domain}/ns/{namespace}/sa/{account}")
             }
         };
         row.kind == kind && is_caller && self.is_host(row)

@@ -9,14 +9,18 @@ use jiff::Timestamp;
 
 use super::answer_cache::{NamedAnswer, NewDecision};
 use customs_engine::effect::Effect;
-use customs_record::proto::Record;
+use customs_engine::identity::TrustDomains;
+use customs_record::fields::DecisionFields;
+
+/// About how many bytes a row takes.
+const ROW_BYTES: usize = 512;
 
 /// The most rows.
 const MAX_ROWS: usize = 100_000;
 
 /// What changes. In this order: the verdict, and only if it stays the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum FlipKind {
+pub(in crate::app::commands) enum FlipKind {
     /// The verdict becomes an allow.
     Allowed,
     /// The verdict becomes a denial.
@@ -29,7 +33,7 @@ pub(super) enum FlipKind {
 
 impl FlipKind {
     /// Every kind, in the order of reports.
-    pub(super) const ALL: [FlipKind; 4] = [
+    pub(in crate::app::commands) const ALL: [FlipKind; 4] = [
         FlipKind::Allowed,
         FlipKind::Denied,
         FlipKind::DryRun,
@@ -37,12 +41,12 @@ impl FlipKind {
     ];
 
     /// Returns whether the verdict changes.
-    pub(super) fn is_verdict(self) -> bool {
+    pub(in crate::app::commands) fn is_verdict(self) -> bool {
         matches!(self, FlipKind::Allowed | FlipKind::Denied)
     }
 
     /// Returns the name in JSON.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::app::commands) fn as_str(self) -> &'static str {
         match self {
             FlipKind::Allowed => "newlyAllowed",
             FlipKind::Denied => "newlyDenied",
@@ -52,7 +56,7 @@ impl FlipKind {
     }
 
     /// Returns the heading in text.
-    pub(super) fn title(self) -> &'static str {
+    pub(in crate::app::commands) fn title(self) -> &'static str {
         match self {
             FlipKind::Allowed => "newly allowed",
             FlipKind::Denied => "newly denied",
@@ -64,9 +68,11 @@ impl FlipKind {
 
 /// What the flips of one row have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct FlipRow {
+pub(in crate::app::commands) struct FlipRow {
     /// What changes.
     pub kind: FlipKind,
+    /// The trust domain of the caller, if it is foreign.
+    pub foreign_domain: String,
     /// The namespace of the caller, if it is well-formed.
     pub namespace: String,
     /// Its account.
@@ -91,7 +97,7 @@ pub(super) struct FlipRow {
 
 /// How often, and when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Occurrences {
+pub(in crate::app::commands) struct Occurrences {
     /// How often.
     pub count: u64,
     /// When first and last, if the records say.
@@ -100,7 +106,7 @@ pub(super) struct Occurrences {
 
 impl Occurrences {
     /// Counts one more.
-    pub(super) fn add(&mut self, time: Option<Timestamp>) {
+    pub(in crate::app::commands) fn add(&mut self, time: Option<Timestamp>) {
         self.count += 1;
         if let Some(time) = time {
             self.widen((time, time));
@@ -108,7 +114,7 @@ impl Occurrences {
     }
 
     /// Adds others.
-    pub(super) fn merge(&mut self, other: Occurrences) {
+    pub(in crate::app::commands) fn merge(&mut self, other: Occurrences) {
         self.count += other.count;
         if let Some(span) = other.span {
             self.widen(span);
@@ -123,14 +129,17 @@ impl Occurrences {
 
 /// All flips.
 #[derive(Debug, Default)]
-pub(super) struct Flips {
+pub(in crate::app::commands) struct Flips {
     rows: HashMap<FlipRow, Occurrences>,
     /// The flips whose row did not fit, by kind.
     others: HashMap<FlipKind, Occurrences>,
 }
 
 /// Returns what changes between the recorded answer and the new one.
-pub(super) fn kind_of(record: &Record, new: &NewDecision) -> Option<FlipKind> {
+pub(in crate::app::commands) fn kind_of(
+    record: &DecisionFields<'_>,
+    new: &NewDecision,
+) -> Option<FlipKind> {
     let differs = |text: &str, effect: Effect| text != effect.as_str();
     if differs(&record.verdict, new.verdict.effect) {
         return Some(match new.verdict.effect {
@@ -146,7 +155,12 @@ pub(super) fn kind_of(record: &Record, new: &NewDecision) -> Option<FlipKind> {
 
 impl FlipRow {
     /// Returns the row of a flip.
-    pub(super) fn of(kind: FlipKind, record: &Record, new: &NewDecision) -> FlipRow {
+    pub(in crate::app::commands) fn of(
+        kind: FlipKind,
+        record: &DecisionFields<'_>,
+        new: &NewDecision,
+        trust_domains: &TrustDomains,
+    ) -> FlipRow {
         let (answer, old_rule): (&NamedAnswer, &str) = match kind {
             FlipKind::DryRun => (&new.dry_run, &record.dry_run_rule),
             _ => (&new.verdict, &record.rule),
@@ -157,12 +171,16 @@ impl FlipRow {
         };
         FlipRow {
             kind,
-            namespace: record.namespace.clone(),
-            account: record.service_account.clone(),
-            identity: record.identity.clone(),
-            host: record.host.clone(),
+            foreign_domain: match trust_domains.is_own(&record.trust_domain) {
+                true => String::new(),
+                false => record.trust_domain.to_string(),
+            },
+            namespace: record.namespace.to_string(),
+            account: record.service_account.to_string(),
+            identity: record.identity.to_string(),
+            host: record.host.to_string(),
             raw_host: match record.host.is_empty() {
-                true => record.raw_host.clone(),
+                true => record.raw_host.to_string(),
                 false => String::new(),
             },
             port: record.port,
@@ -180,7 +198,7 @@ impl FlipRow {
 
 impl Flips {
     /// Counts a flip.
-    pub(super) fn add(&mut self, row: FlipRow, time: Option<Timestamp>) {
+    pub(in crate::app::commands) fn add(&mut self, row: FlipRow, time: Option<Timestamp>) {
         let mut one = Occurrences::default();
         one.add(time);
         self.put(row, one);
@@ -196,8 +214,23 @@ impl Flips {
         }
     }
 
+    /// Adds the flips of another part.
+    pub(in crate::app::commands) fn merge(&mut self, next: Flips) {
+        for (row, occurrences) in next.rows {
+            self.put(row, occurrences);
+        }
+        for (kind, occurrences) in next.others {
+            self.others.entry(kind).or_default().merge(occurrences);
+        }
+    }
+
+    /// Returns about how many bytes it takes.
+    pub(in crate::app::commands) fn weight(&self) -> usize {
+        self.rows.len() * ROW_BYTES
+    }
+
     /// Returns the rows of a kind, the most frequent first.
-    pub(super) fn rows(&self, kind: FlipKind) -> Vec<(&FlipRow, Occurrences)> {
+    pub(in crate::app::commands) fn rows(&self, kind: FlipKind) -> Vec<(&FlipRow, Occurrences)> {
         let mut rows: Vec<_> = self
             .rows
             .iter()
@@ -209,12 +242,12 @@ impl Flips {
     }
 
     /// Returns the flips of a kind whose row did not fit.
-    pub(super) fn others(&self, kind: FlipKind) -> Occurrences {
+    pub(in crate::app::commands) fn others(&self, kind: FlipKind) -> Occurrences {
         self.others.get(&kind).copied().unwrap_or_default()
     }
 
     /// Returns the number of flips of a kind.
-    pub(super) fn count(&self, kind: FlipKind) -> u64 {
+    pub(in crate::app::commands) fn count(&self, kind: FlipKind) -> u64 {
         let rows = self.rows.iter().filter(|(row, _)| row.kind == kind);
         let listed: u64 = rows.map(|(_, occurrences)| occurrences.count).sum();
         listed + self.others(kind).count

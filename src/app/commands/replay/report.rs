@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::counts::ReplayTotals;
 use super::expected::Expectations;
 use super::flips::{FlipKind, FlipRow, Occurrences};
+use crate::app::cli::Period;
 use crate::app::commands::counted;
-use crate::app::commands::recorded::RecordWindow;
 use customs_policy::printable;
 
 /// What is reported.
@@ -21,8 +21,8 @@ pub(super) struct Report<'r> {
     pub counts: &'r ReplayTotals,
     /// The expected changes, if a file names some.
     pub expectations: Option<&'r Expectations>,
-    /// The window.
-    pub window: RecordWindow,
+    /// The period.
+    pub period: Period,
     /// The most rows of a table.
     pub top: usize,
 }
@@ -42,8 +42,8 @@ pub(super) fn text(report: &Report<'_>) -> String {
 
 fn head(report: &Report<'_>, out: &mut String) {
     let counts = report.counts;
-    let _ = write!(out, "{}", many(counts.decisions, "decision"));
-    if let Some((first, last)) = counts.span {
+    let _ = write!(out, "{}", many(counts.log.decisions, "decision"));
+    if let Some((first, last)) = counts.log.span {
         let _ = write!(out, " from {first:.3} to {last:.3}");
     }
     let _ = writeln!(out, ", decided again by revision {}", report.revision);
@@ -77,20 +77,20 @@ fn head(report: &Report<'_>, out: &mut String) {
 fn notes(counts: &ReplayTotals, out: &mut String) {
     for (count, what, fate) in [
         (
-            counts.lost_decisions(),
+            counts.log.lost_decisions(),
             "decision",
             "lost: the record does not hold them",
         ),
-        (counts.questions, "question", "skipped: nothing crossed"),
-        (counts.others, "other record", "skipped"),
-        (counts.no_records, "line", "skipped: not a record"),
-        (counts.torn, "record", "skipped: incomplete"),
+        (counts.log.questions, "question", "skipped: nothing crossed"),
+        (counts.log.others, "other record", "skipped"),
+        (counts.log.no_records, "line", "skipped: not a record"),
+        (counts.log.torn, "record", "skipped: incomplete"),
     ] {
         if count > 0 {
             let _ = writeln!(out, "{count:>10}  {} {fate}", noun(count, what));
         }
     }
-    for filter in &counts.filters {
+    for filter in &counts.log.filters {
         let filter = printable::line(filter);
         let _ = writeln!(
             out,
@@ -98,7 +98,7 @@ fn notes(counts: &ReplayTotals, out: &mut String) {
         );
     }
     let own = env!("CARGO_PKG_VERSION");
-    for version in counts.versions.iter().filter(|version| *version != own) {
+    for version in counts.log.versions.iter().filter(|version| *version != own) {
         let version = printable::line(version);
         let _ = writeln!(
             out,
@@ -267,34 +267,34 @@ pub(super) fn json(report: &Report<'_>) -> Value {
             .collect();
         json!({"unexpected": expectations.unexpected, "entries": entries})
     });
-    let lost = counts.lost;
+    let lost = counts.log.lost;
     json!({
         "version": 1,
         "revision": report.revision,
-        "since": report.window.since.map(|time| time.to_string()),
-        "until": report.window.until.map(|time| time.to_string()),
-        "span": counts.span.map(|(first, last)| json!({
+        "since": report.period.since.map(|time| time.to_string()),
+        "until": report.period.until.map(|time| time.to_string()),
+        "span": counts.log.span.map(|(first, last)| json!({
             "first": first.to_string(), "last": last.to_string(),
         })),
-        "decisions": counts.decisions,
+        "decisions": counts.log.decisions,
         "same": counts.same,
         "otherReason": counts.other_reason,
         "unknownReason": counts.unknown_reason,
         "flips": flips,
         "unanswerable": {"count": counts.unanswerable, "missing": missing},
         "outages": counts.outages,
-        "questions": counts.questions,
-        "otherRecords": counts.others,
-        "gaps": counts.gaps,
+        "questions": counts.log.questions,
+        "otherRecords": counts.log.others,
+        "gaps": counts.log.gaps,
         "lost": {
             "allows": lost.allows, "denials": lost.denials, "differing": lost.differing,
             "withheld": lost.withheld, "events": lost.events,
         },
-        "noRecords": counts.no_records,
-        "torn": counts.torn,
-        "streams": counts.streams.len(),
-        "versions": counts.versions,
-        "filters": counts.filters,
+        "noRecords": counts.log.no_records,
+        "torn": counts.log.torn,
+        "streams": counts.log.streams.len(),
+        "versions": counts.log.versions,
+        "filters": counts.log.filters,
         "expected": expectations,
     })
 }
@@ -306,6 +306,7 @@ fn row_json((row, occurrences): (&FlipRow, Occurrences), report: &Report<'_>) ->
         .filter(|_| row.kind.is_verdict())
         .map(|expectations| expectations.means(row));
     json!({
+        "foreignDomain": row.foreign_domain,
         "namespace": row.namespace,
         "serviceAccount": row.account,
         "identity": row.identity,
@@ -340,11 +341,14 @@ fn span(occurrences: Occurrences) -> (String, String) {
 fn caller(row: &FlipRow) -> String {
     match row.namespace.is_empty() {
         true => or_dash(&row.identity),
-        false => format!(
-            "{}/{}",
-            printable::line(&row.namespace),
-            or_dash(&row.account)
-        ),
+        false => {
+            let foreign = match row.foreign_domain.as_str() {
+                "" => String::new(),
+                domain => format!(" ({})", printable::line(domain)),
+            };
+            let (namespace, account) = (printable::line(&row.namespace), or_dash(&row.account));
+            format!("{namespace}/{account}{foreign}")
+        }
     }
 }
 
