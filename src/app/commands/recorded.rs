@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::audit::format::timestamp;
+use super::audit::losses::add_losses;
 use super::{BAD_SETTING, print_error};
 use crate::app::cli::{Period, TimeArgs};
 use crate::app::record_files::{RecordArgs, RecordFileError, RecordFiles};
@@ -101,20 +102,7 @@ impl LogFacts {
         let is_early = |until| first.is_some_and(|first| first < until);
         if period.since.is_none_or(is_late) && period.until.is_none_or(is_early) {
             self.gaps += 1;
-            self.lose(gap.lost.unwrap_or_default());
-        }
-    }
-
-    fn lose(&mut self, more: Loss) {
-        let lost = &mut self.lost;
-        for (sum, more) in [
-            (&mut lost.allows, more.allows),
-            (&mut lost.denials, more.denials),
-            (&mut lost.differing, more.differing),
-            (&mut lost.withheld, more.withheld),
-            (&mut lost.events, more.events),
-        ] {
-            *sum = sum.saturating_add(more);
+            add_losses(&mut self.lost, gap.lost.unwrap_or_default());
         }
     }
 
@@ -145,7 +133,7 @@ impl LogFacts {
             }
         }
         self.gaps += next.gaps;
-        self.lose(next.lost);
+        add_losses(&mut self.lost, next.lost);
         self.questions += next.questions;
         self.others += next.others;
         self.no_records += next.no_records;

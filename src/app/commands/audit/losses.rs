@@ -3,7 +3,7 @@
 use customs_record::proto::Loss;
 
 /// Adds losses to others.
-pub(super) fn add_losses(sum: &mut Loss, more: Loss) {
+pub(in crate::app::commands) fn add_losses(sum: &mut Loss, more: Loss) {
     let Loss {
         allows,
         denials,

@@ -13,7 +13,7 @@ mod export;
 mod filter;
 mod follow;
 pub(super) mod format;
-mod losses;
+pub(super) mod losses;
 mod output;
 mod pretty;
 mod read;
