@@ -38,6 +38,7 @@ pub(crate) fn of(paths: &WeekPaths, scratch: &Path) -> Result<Vec<Measured>> {
     );
     let by_day = scratch.join("by-day");
     let (checkpoints, key) = (paths.checkpoints(), paths.public_key());
+    let archive = paths.archive();
     Ok(vec![
         command("audit stats", &[0], "audit stats --format json", &text),
         command(
@@ -67,7 +68,9 @@ pub(crate) fn of(paths: &WeekPaths, scratch: &Path) -> Result<Vec<Measured>> {
                 &checkpoints,
                 &"--key",
                 &key,
-                &"--out",
+                &"--policy-archive",
+                &archive,
+                &"--output",
                 &bundle,
             ],
         ),
