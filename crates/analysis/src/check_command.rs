@@ -162,7 +162,10 @@ impl SampleRequest {
         if let Some(sni) = session_sni {
             attributes.insert("tlsSession".into(), json!({"sni": sni}));
         }
-        json!({"attributes": attributes})
+        let mut check = json!({"attributes": attributes});
+        // The order of keys would follow from what else is built.
+        check.sort_all_objects();
+        check
     }
 }
 
