@@ -43,7 +43,6 @@ mod source_id;
 mod source_state;
 mod source_status;
 
-use guarding::InForce;
 pub use limits::{MAX_FILES, MAX_SET};
 use settings_source::SettingsSource;
 pub use settings_source::{ParsedSettings, SettingsBytes, SettingsReading};
@@ -129,11 +128,10 @@ pub struct PolicySet {
     counts: RuleCounts,
     expirations: Expirations,
     warnings: Vec<Problem>,
-    published: bool,
     /// The guards in force.
     guards: Arc<[Guard]>,
-    /// What is in force, for guards that it may not keep any more.
-    in_force: Option<Arc<InForce>>,
+    /// What is in force; `None` before the first good set.
+    in_force: Option<Arc<SetInForce>>,
     /// The sources in force whose namespace is isolated because they have no good content.
     isolating: Vec<SourceId>,
     /// Whether the listing of a namespace root changed.
@@ -163,7 +161,6 @@ impl PolicySet {
             counts: RuleCounts::default(),
             expirations: Expirations::default(),
             warnings: Vec::new(),
-            published: false,
             guards: Arc::default(),
             in_force: None,
             isolating: Vec::new(),
@@ -286,7 +283,7 @@ impl PolicySet {
 
     /// Whether a good set is in force.
     pub fn is_ready(&self) -> bool {
-        self.published
+        self.in_force.is_some()
     }
 
     /// Returns the revision in force.
@@ -296,11 +293,7 @@ impl PolicySet {
 
     /// Returns what is in force; `None` before the first good set.
     pub fn in_force(&self) -> Option<SetInForce> {
-        self.published.then(|| SetInForce {
-            revision: self.revision.clone(),
-            settings: self.settings.clone(),
-            sources: self.contents(&[]),
-        })
+        self.in_force.as_deref().cloned()
     }
 
     /// Returns the grants in force that expire.
@@ -357,7 +350,7 @@ impl PolicySet {
         // Without a set, the settings still decide whether everything is denied or only recorded.
         let unloaded = || Snapshot::unloaded(Settings::clone(&self.settings));
         let snapshot =
-            snapshot.or_else(|| (!self.published && self.settings != old_settings).then(unloaded));
+            snapshot.or_else(|| (!self.is_ready() && self.settings != old_settings).then(unloaded));
         ReloadOutcome {
             snapshot,
             change,
@@ -393,11 +386,14 @@ impl PolicySet {
             guards,
             problems,
         } = compiled;
-        self.published = true;
         self.guards = guards.into();
-        self.in_force = Some(Arc::new(self.contents_in_force()));
         self.isolating = self.find_isolating();
         self.revision = snapshot.revision().clone();
+        self.in_force = Some(Arc::new(SetInForce {
+            revision: self.revision.clone(),
+            settings: self.settings.clone(),
+            sources: self.contents(&[]),
+        }));
         self.counts = snapshot.counts();
         self.expirations = Expirations::of(snapshot.rules());
         self.unread = report::unread(&problems);

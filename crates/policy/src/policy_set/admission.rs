@@ -26,7 +26,7 @@ impl PolicySet {
     /// Tries the policies with the settings in force.
     pub(super) fn try_policies(&mut self, now: UnixNanos) -> Option<Compiled> {
         let candidates = self.find_candidates();
-        if self.published {
+        if self.is_ready() {
             self.admit(candidates, now)
         } else {
             self.admit_first(candidates, now)
@@ -36,7 +36,7 @@ impl PolicySet {
     /// Returns the sources whose content is good in itself and not yet accepted. The others are
     /// refused or unchanged.
     fn find_candidates(&mut self) -> Vec<Candidate> {
-        let (published, settings) = (self.published, self.settings.clone());
+        let (published, settings) = (self.is_ready(), self.settings.clone());
         let candidate = |(position, source): (usize, &mut SourceState)| {
             source
                 .check_alone(published, &settings)

@@ -14,39 +14,22 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use super::{PolicySet, SnapshotReview, UnkeptGuard};
+use super::{PolicySet, SetInForce, SnapshotReview, UnkeptGuard};
 use crate::compile::{self, Compiled};
 use crate::guard::Guard;
 use crate::problem::{Problem, Severity};
-use crate::source::LoadedSource;
-use customs_engine::settings::Settings;
 use customs_engine::time::UnixNanos;
-
-/// The contents that are in force, with their settings.
-#[derive(Debug)]
-pub(super) struct InForce {
-    sources: Vec<LoadedSource>,
-    settings: Arc<Settings>,
-}
 
 /// What the attempts of one reload share about guards.
 pub(super) struct GuardRound {
     now: UnixNanos,
     review: Option<Arc<dyn SnapshotReview>>,
-    in_force: Option<Arc<InForce>>,
+    in_force: Option<Arc<SetInForce>>,
     /// The guards that what is in force has and does not keep; found when a set breaks a guard.
     unkept_in_force: OnceCell<Vec<Guard>>,
 }
 
 impl PolicySet {
-    /// Returns the contents that are put in force.
-    pub(super) fn contents_in_force(&self) -> InForce {
-        InForce {
-            sources: self.contents(&[]),
-            settings: self.settings.clone(),
-        }
-    }
-
     pub(super) fn guard_round(&self, now: UnixNanos) -> GuardRound {
         GuardRound {
             now,
@@ -100,7 +83,7 @@ impl GuardRound {
             .any(says_the_same)
     }
 
-    fn find_unkept(&self, in_force: &InForce) -> Vec<Guard> {
+    fn find_unkept(&self, in_force: &SetInForce) -> Vec<Guard> {
         // It compiled before, so it does so now.
         let compiled = compile::compile(&in_force.sources, &in_force.settings).ok();
         let Some((review, compiled)) = self.review.as_ref().zip(compiled) else {

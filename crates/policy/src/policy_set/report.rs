@@ -81,7 +81,7 @@ impl PolicySet {
             sources: self
                 .sources
                 .iter()
-                .filter_map(|source| source.published(self.published))
+                .filter_map(|source| source.published(self.is_ready()))
                 .collect(),
         }
     }
@@ -91,7 +91,7 @@ impl PolicySet {
         let sources = self
             .sources
             .iter()
-            .map(|source| SourceState::status(source, self.published));
+            .map(|source| SourceState::status(source, self.is_ready()));
         sources
             .chain(self.settings_source.iter().map(SettingsSource::status))
             .collect()

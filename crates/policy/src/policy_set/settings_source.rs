@@ -179,7 +179,7 @@ impl PolicySet {
             .clone()
             .filter(|pending| *pending != *self.settings)?;
         let mut next = self.with_settings(pending);
-        let tried = if self.published {
+        let tried = if self.is_ready() {
             next.try_with_policies(now).map(Some)
         } else {
             Ok(next.try_policies(now))
@@ -203,8 +203,9 @@ impl PolicySet {
             settings: Arc::new(settings),
             ..self.clone()
         };
+        let is_ready = next.is_ready();
         for source in &mut next.sources {
-            source.reparse(&next.settings, next.published, next.loader);
+            source.reparse(&next.settings, is_ready, next.loader);
         }
         next
     }
