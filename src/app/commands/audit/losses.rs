@@ -1,4 +1,6 @@
-//! The sum of what `gap` records declare.
+//! What `gap` records declare: its sum, and how reports spell it.
+
+use serde_json::{Value, json};
 
 use customs_record::proto::Loss;
 
@@ -20,4 +22,18 @@ pub(in crate::app::commands) fn add_losses(sum: &mut Loss, more: Loss) {
     ] {
         *sum = sum.saturating_add(lost);
     }
+}
+
+/// Returns losses as reports in JSON spell them.
+pub(in crate::app::commands) fn losses_json(lost: Loss) -> Value {
+    let Loss {
+        allows,
+        denials,
+        differing,
+        withheld,
+        events,
+    } = lost;
+    json!({
+        "allows": allows, "denials": denials, "differing": differing, "withheld": withheld, "events": events,
+    })
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::format::{caller, host, or_dash, timestamp};
-use super::losses::add_losses;
+use super::losses::{add_losses, losses_json};
 use super::top_k::TopK;
 use crate::app::cli::Period;
 use customs_record::fields::DecisionFields;
@@ -235,13 +235,6 @@ impl Stats {
     }
 
     pub(super) fn json(&self, top: usize) -> Value {
-        let Loss {
-            allows,
-            denials,
-            differing,
-            withheld,
-            events,
-        } = self.lost;
         let span = self
             .span
             .map(|(first, last)| json!({"first": first.to_string(), "last": last.to_string()}));
@@ -250,9 +243,7 @@ impl Stats {
             "decisions": self.decisions,
             "span": span,
             "gaps": self.gaps,
-            "lost": {
-                "allows": allows, "denials": denials, "differing": differing, "withheld": withheld, "events": events,
-            },
+            "lost": losses_json(self.lost),
             "missed": self.missed,
             "withheld": self.withheld,
             "callersGone": self.callers_gone,

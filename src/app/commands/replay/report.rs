@@ -10,6 +10,7 @@ use super::counts::ReplayTotals;
 use super::expected::Expectations;
 use super::flips::{FlipKind, FlipRow, Occurrences};
 use crate::app::cli::Period;
+use crate::app::commands::audit::losses::losses_json;
 use crate::app::commands::counted;
 use customs_policy::printable;
 
@@ -267,7 +268,6 @@ pub(super) fn json(report: &Report<'_>) -> Value {
             .collect();
         json!({"unexpected": expectations.unexpected, "entries": entries})
     });
-    let lost = counts.log.lost;
     json!({
         "version": 1,
         "revision": report.revision,
@@ -286,10 +286,7 @@ pub(super) fn json(report: &Report<'_>) -> Value {
         "questions": counts.log.questions,
         "otherRecords": counts.log.others,
         "gaps": counts.log.gaps,
-        "lost": {
-            "allows": lost.allows, "denials": lost.denials, "differing": lost.differing,
-            "withheld": lost.withheld, "events": lost.events,
-        },
+        "lost": losses_json(counts.log.lost),
         "noRecords": counts.log.no_records,
         "torn": counts.log.torn,
         "streams": counts.log.streams.len(),

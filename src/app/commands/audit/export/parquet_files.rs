@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::app::cli::{ExportArgs, ExportPartition, Period};
 use crate::app::commands::audit::filter::{filter, wants};
 use crate::app::commands::audit::format::timestamp;
-use crate::app::commands::audit::losses::add_losses;
+use crate::app::commands::audit::losses::{add_losses, losses_json};
 use crate::app::commands::counted;
 use crate::app::record_files::{RecordFileError, RecordFiles};
 use crate::app::{BAD_SETTING, FAILED, print, print_error};
@@ -137,13 +137,7 @@ impl ExportTotals {
 
     /// Returns the metadata of the export: what it was asked for, and what the records lack.
     fn metadata(&self, args: &ExportArgs, period: Period) -> Vec<(String, String)> {
-        let lost = json!({
-            "allows": self.lost.allows,
-            "denials": self.lost.denials,
-            "differing": self.lost.differing,
-            "withheld": self.lost.withheld,
-            "events": self.lost.events,
-        });
+        let lost = losses_json(self.lost);
         let Filter {
             kinds,
             namespaces,
