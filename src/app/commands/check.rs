@@ -12,11 +12,10 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::finding::Finding;
 use super::lint::ProblemLine;
-use super::render::Painter;
+use super::render;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, print, print_document, print_error, print_json, verdict, with_settings};
+use super::{BAD_SETTING, print, print_error, print_json, verdict, with_settings};
 use crate::app::cli::{CheckArgs, CheckFormat, CheckQueryArgs};
 use crate::app::client;
 use crate::app::explain::answer::{self, Explanation};
@@ -312,8 +311,7 @@ fn print_problems(found: &Found, format: CheckFormat) {
     let errors = found.problems.iter().filter(|problem| problem.is_error());
     match format {
         CheckFormat::Human => {
-            let painter = Painter::for_stdout(&found.source_map);
-            errors.for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
+            render::print_problems(&found.source_map, errors);
         }
         CheckFormat::Json => {
             let problems: Vec<_> = errors

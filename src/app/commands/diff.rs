@@ -11,14 +11,12 @@ use std::process::ExitCode;
 
 use super::cases::{Case, Expected, Wanted, WantedAnswer};
 use super::diff_report::{self, CaseChange, Cases, Report};
-use super::finding::Finding;
 use super::lint::ProblemLine;
-use super::render::Painter;
+use super::render::print_problems;
 use super::source_map::SourceMap;
 use super::sources;
 use super::{
-    BAD_SETTING, print, print_document, print_error, print_json, refuse_settings, test, verdict,
-    with_resolved,
+    BAD_SETTING, print, print_error, print_json, refuse_settings, test, verdict, with_resolved,
 };
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::app::explain::answer;
@@ -98,10 +96,7 @@ impl Read {
     fn print_problems(&self, format: DiffFormat) {
         match format {
             DiffFormat::Human => {
-                let painter = Painter::for_stdout(&self.source_map);
-                self.problems
-                    .iter()
-                    .for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
+                print_problems(&self.source_map, &self.problems);
             }
             DiffFormat::Json => {
                 let problems: Vec<_> = self

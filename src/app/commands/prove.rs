@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::prove_report::{self, Report};
-use super::render::Painter;
+use super::render::print_problems;
 use super::source_map::SourceMap;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, FAILED, print, print_document, print_error, print_json};
+use super::{BAD_SETTING, FAILED, print, print_error, print_json};
 use crate::app::cli::{ProofFormat, ProveOptions};
 use crate::app::settings::Resolved;
 use customs_analysis::guards::{self, Proof};
@@ -223,10 +222,7 @@ impl Read {
     fn refuse(&self, format: ProofFormat) -> ExitCode {
         match format {
             ProofFormat::Human => {
-                let painter = Painter::for_stdout(&self.source_map);
-                self.problems
-                    .iter()
-                    .for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
+                print_problems(&self.source_map, &self.problems);
             }
             ProofFormat::Json => {
                 let problems: Vec<_> = self

@@ -13,9 +13,21 @@ use annotate_snippets::{
 };
 
 use super::finding::Finding;
+use super::print_document;
 use super::source_map::{Marked, SourceMap};
 use customs_policy::printable;
-use customs_policy::problem::Severity;
+use customs_policy::problem::{Problem, Severity};
+
+/// Prints problems as text, each with its place underlined.
+pub(super) fn print_problems<'p>(
+    source_map: &SourceMap,
+    problems: impl IntoIterator<Item = &'p Problem>,
+) {
+    let painter = Painter::for_stdout(source_map);
+    for problem in problems {
+        print_document(&painter.paint(&Finding::from(problem)));
+    }
+}
 
 /// Renders findings as text.
 pub(super) struct Painter<'t> {

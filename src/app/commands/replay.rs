@@ -15,15 +15,11 @@ mod expected;
 pub(super) mod flips;
 mod report;
 
-use super::finding::Finding;
 use super::recorded;
-use super::render::Painter;
+use super::render::print_problems;
 use super::source_map::SourceMap;
 use super::sources;
-use super::{
-    BAD_SETTING, FAILED, print, print_document, print_error, print_json, refuse_settings,
-    with_resolved,
-};
+use super::{BAD_SETTING, FAILED, print, print_error, print_json, refuse_settings, with_resolved};
 use crate::app::cli::{ReplayArgs, ReplayFormat};
 use crate::app::policy_paths::directories;
 use crate::app::settings::Resolved;
@@ -116,7 +112,7 @@ pub(super) fn load_set(
     match (found.snapshot, errors.as_slice()) {
         (Some(snapshot), []) => Ok(snapshot),
         _ => {
-            paint(&found.source_map, errors);
+            print_problems(&found.source_map, errors);
             print_error("the policies do not load, so no record can be decided by them");
             Err(ExitCode::from(BAD_SETTING))
         }
@@ -137,14 +133,7 @@ fn read_expected(path: &Path) -> Result<Vec<ExpectedFlip>, ExitCode> {
     }
     let mut source_map = SourceMap::default();
     source_map.add(file, bytes);
-    paint(&source_map, problems.iter());
+    print_problems(&source_map, &problems);
     print_error("--expect: the file is invalid, so nothing was replayed");
     Err(ExitCode::from(BAD_SETTING))
-}
-
-fn paint<'p>(source_map: &SourceMap, problems: impl IntoIterator<Item = &'p Problem>) {
-    let painter = Painter::for_stdout(source_map);
-    for problem in problems {
-        print_document(&painter.paint(&Finding::from(problem)));
-    }
 }
