@@ -48,7 +48,12 @@ pub(super) fn run(args: VerifyArgs) -> ExitCode {
         VerifyFormat::Json => print_json(&report),
         VerifyFormat::Human => print(&human(&report)),
     }
-    match report.outcome {
+    exit_code(report.outcome)
+}
+
+/// Returns the exit code of an outcome.
+pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
         Outcome::Intact => ExitCode::SUCCESS,
         Outcome::Bad => ExitCode::from(FAILED),
         Outcome::Unsealed => ExitCode::from(UNSEALED),

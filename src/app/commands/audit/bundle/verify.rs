@@ -12,9 +12,9 @@ use super::files::{self, BundleFileError, FileFinding};
 use super::report::{BundleReport, Finding, LogResult, human};
 use super::{BundleLog, BundleManifest, BundleRecord, MANIFEST, POLICIES, VERSION, edge_text};
 use crate::app::cli::VerifyFormat;
-use crate::app::commands::audit::verify::{UNSEALED, bad_line};
+use crate::app::commands::audit::verify::{bad_line, exit_code};
 use crate::app::commands::print_json;
-use crate::app::{BAD_SETTING, FAILED, print, print_error};
+use crate::app::{BAD_SETTING, print, print_error};
 use customs_policy::revision_manifest::is_revision;
 use customs_record::entry::audit_log::Position;
 use customs_record::plain_file;
@@ -60,11 +60,7 @@ pub(in crate::app::commands::audit) fn run(
         VerifyFormat::Json => print_json(&report),
         VerifyFormat::Human => print(&human(&report)),
     }
-    match report.outcome {
-        Outcome::Intact => ExitCode::SUCCESS,
-        Outcome::Bad => ExitCode::from(FAILED),
-        Outcome::Unsealed => ExitCode::from(UNSEALED),
-    }
+    exit_code(report.outcome)
 }
 
 fn check(root: &Path, keys: &[std::path::PathBuf]) -> Result<BundleReport, VerifyBundleError> {
