@@ -56,17 +56,7 @@ pub(super) fn who_can(body: &[u8]) -> Result<(ExplainQuery, Option<Effect>), Vec
     let Some(whole) = whole else {
         return Err(problems);
     };
-    // Destructured completely, so that a new field is not forgotten here.
-    let Shorthand {
-        from,
-        to,
-        method,
-        headers,
-        listener_port,
-        source_ip,
-        sni,
-    } = whole.shorthand;
-    if let Some(from) = from {
+    if let Some(from) = whole.shorthand.from {
         let what = "this asks for every caller, so `from` says nothing";
         problems
             .push(Problem::error(Code::Conflict, from.place.clone(), what).hint("remove `from`"));
@@ -88,12 +78,7 @@ pub(super) fn who_can(body: &[u8]) -> Result<(ExplainQuery, Option<Effect>), Vec
         now: whole.now,
         shorthand: Shorthand {
             from: Some(&everyone),
-            to,
-            method,
-            headers,
-            listener_port,
-            source_ip,
-            sni,
+            ..whole.shorthand
         },
     };
     let query = shorthand_query(&question, &whole, &mut problems);
