@@ -3,7 +3,7 @@
 //!
 //! It reads no more of a file than its first records. The rules:
 //!
-//! - A directory stands for the files of every audit log in it: the one that is written, and those
+//! - A directory represents the files of every audit log in it: the one that is written, and those
 //!   that were rotated, compressed or not. Checkpoint files, indices and half-compressed files are
 //!   passed over; a file that holds no record is named.
 //! - Files come in the order of time: by their first records, and within a stream by its numbers.
@@ -143,7 +143,7 @@ struct Candidate {
     length: Option<u64>,
     /// Its first record.
     first: Option<Box<Record>>,
-    /// Why a directory does not stand for it.
+    /// Why a directory does not represent it.
     unfit: Option<Unfit>,
 }
 
@@ -160,7 +160,7 @@ impl RecordFiles {
     ///
     /// # Errors
     /// If a directory cannot be listed, or has no file of an audit log. A file that cannot be read
-    /// is kept: whoever reads it reports it.
+    /// is kept: the code that reads it reports it.
     pub(crate) fn find(paths: &[PathBuf]) -> Result<RecordFiles, RecordFilesError> {
         let (mut found, mut notes) = (Vec::new(), Vec::new());
         for path in paths {

@@ -2,7 +2,7 @@
 //! that Envoy would send.
 //!
 //! The command asks for the same request, attribute by attribute. If no flag can say an attribute
-//! (no method, an authority that is no part of a URL), the command reads the whole CheckRequest.
+//! (no method, an authority that is not part of a URL), the command reads the whole CheckRequest.
 
 use std::borrow::Cow;
 

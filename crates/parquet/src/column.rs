@@ -2,7 +2,7 @@
 //! the same list.
 //!
 //! A definition level says how many of the optional and repeated groups around a value are there; a
-//! repetition level, which of the repeated ones goes on. The rule: a row has at least one pair of
+//! repetition level, which of the repeated ones continues. The rule: a row has at least one pair of
 //! levels, and rows that were left out so far are NULL.
 
 use bytes::Bytes;
@@ -41,7 +41,7 @@ enum Values {
 pub(crate) struct At {
     /// How many groups around it are there.
     pub(crate) definition: i16,
-    /// Which repeated group goes on.
+    /// Which repeated group continues.
     pub(crate) repetition: i16,
 }
 
@@ -108,7 +108,7 @@ impl Column {
         true
     }
 
-    /// Puts what stands for something that is not there.
+    /// Puts what represents something that is not there.
     pub(crate) fn put_null(&mut self, at: At) {
         self.level(at);
     }

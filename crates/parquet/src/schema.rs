@@ -95,7 +95,7 @@ pub(crate) enum ValueType {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// A field has a type that no column stands for.
+    /// A field has a type that no column represents.
     #[error("the field `{field}` has the type `{type_name}`, which has no column")]
     UnknownType {
         /// The field.
@@ -112,7 +112,7 @@ impl RecordSchema {
     /// Makes the schema from the tables of fields.
     ///
     /// # Errors
-    /// If a field has a type that no column stands for.
+    /// If a field has a type that no column represents.
     pub fn new() -> Result<RecordSchema, SchemaError> {
         let mut building = Building::default();
         let specs = record_fields();

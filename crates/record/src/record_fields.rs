@@ -1,7 +1,7 @@
 //! The fields of a record that has only those of a decision, read from its bytes without copying
 //! their texts.
 //!
-//! Most records of an audit log are decisions, and whoever counts, searches or replays them needs
+//! Most records of an audit log are decisions, and code that counts, searches or replays them needs
 //! few of their fields. The rule: a record that is read here equals the one that
 //! [`record_by_schema`](crate::decode::record_by_schema) decodes; anything unusual is left to that.
 

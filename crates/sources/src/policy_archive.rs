@@ -11,7 +11,7 @@
 //! files in the directory are passed over.
 //!
 //! The rule: what is read is proven. The name of an object is checked against its bytes, and the
-//! name of a revision against what its manifest makes. So whoever can write the directory can
+//! name of a revision against what its manifest makes. So anyone who can write the directory can
 //! remove a revision, but cannot make it say something else.
 
 pub mod archiver;

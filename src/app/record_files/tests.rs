@@ -1,4 +1,4 @@
-//! Which files a directory stands for, and in which order files are read.
+//! Which files a directory represents, and in which order files are read.
 
 use std::io::Write;
 
@@ -26,7 +26,7 @@ fn packed(text: &str) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// The names of the files that the paths stand for, and the notes.
+/// The names of the files that the paths represent, and the notes.
 fn names(root: &Path, paths: &[&str]) -> (Vec<String>, Vec<String>) {
     let paths: Vec<PathBuf> = paths.iter().map(|path| root.join(path)).collect();
     let found = RecordFiles::find(&paths).unwrap();

@@ -82,7 +82,7 @@ pub struct PlannedGrant {
     pub paths: Vec<String>,
     /// How often it was used.
     pub uses: Uses,
-    /// How many different hosts it stands for.
+    /// How many different hosts it represents.
     pub host_count: usize,
     /// Whether it is a one-off.
     pub is_one_off: bool,

@@ -35,7 +35,7 @@ const FORMS: [(u128, u8); 7] = [
 
 const LOCAL_NAT64: u128 = 0x0064_ff9b_0001 << 80;
 
-/// Returns addresses of every class; and an address that stands for those of which classes may be
+/// Returns addresses of every class; and an address that represents those of which classes may be
 /// missing.
 pub(super) fn candidates(entries: &[HostEntry<'_>]) -> (Vec<HostMember>, Option<Ipv6Addr>) {
     let mut bounds = Bounds::default();

@@ -30,7 +30,7 @@ pub(super) struct CallerGroup {
     pub clauses: Vec<ClauseId>,
 }
 
-/// A caller that stands for others.
+/// A caller that represents others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CallerMember {
     /// `source.principal`
@@ -180,7 +180,8 @@ impl Finder<'_, '_> {
             .into_iter()
             .filter(|(domain, _)| self.may_be_known(domain))
             .collect();
-        // A caller without a valid identity in some set may be whoever that set's denials are about.
+        // A caller without a valid identity in some set may be anyone whom that set's denials are
+        // about.
         let are_known = domains.iter().all(|(domain, _)| self.is_known(domain));
         let namespaces = match self.frame.focus_namespaces() {
             Some(focus) if are_known => {

@@ -27,7 +27,7 @@ mod port;
 mod sni;
 mod text;
 
-/// A request that stands for a class.
+/// A request that represents a class.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub witness: Witness,

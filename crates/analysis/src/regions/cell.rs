@@ -146,7 +146,7 @@ impl Part<'_> {
     }
 }
 
-/// A request that stands for a cell.
+/// A request that represents a cell.
 #[derive(Clone, Debug)]
 pub(super) enum Witness {
     /// It is of the cell.

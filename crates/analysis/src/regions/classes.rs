@@ -73,7 +73,7 @@ pub(super) fn classes(
             continue;
         };
         match classes.iter_mut().find(|class| class.bits == bits) {
-            // A path that is known to be read so stands for readings that need one.
+            // A path that is known to be read so represents readings that need one.
             Some(_) if *level == Level::Path && matches!(witness, Witness::WithReadings(..)) => {}
             Some(class) => {
                 class.add(&words);

@@ -3,7 +3,7 @@
 //! A clause is one operation of one rule with everything that must hold beside it: the rule's
 //! callers and its conditions. Exceptions, isolating policies and policies that are bound to hosts
 //! are clauses as well. Two requests for which every clause holds or fails alike get equal answers.
-//! A clause is asked with the engine's own functions, one field at a time; none is written anew.
+//! A clause is asked with the engine's own functions, one field at a time; none is written again.
 
 use customs_engine::condition::Condition;
 use customs_engine::effect::Effect;

@@ -98,15 +98,15 @@ pub(super) enum MissingHosts {
     Addresses(Ipv6Addr),
 }
 
-/// A host that stands for others.
+/// A host that represents others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostMember {
     pub host: Host<'static>,
-    /// What it stands for.
+    /// What it represents.
     pub name: HostName,
 }
 
-/// What a host stands for.
+/// What a host represents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum HostName {
     /// This host alone, as policies write it.

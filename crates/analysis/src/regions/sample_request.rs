@@ -1,4 +1,4 @@
-//! A request that stands for all requests of a cell, in the attributes that Envoy would send.
+//! A request that represents all requests of a cell, in the attributes that Envoy would send.
 
 use std::fmt;
 use std::net::IpAddr;

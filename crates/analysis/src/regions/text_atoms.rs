@@ -18,7 +18,7 @@ const MAX_AUTOMATON: usize = 4 * 1024 * 1024;
 /// The bytes that texts are made of where any of a class will do, the best first.
 const PREFERRED: &[u8] = b"xazbcdefghijklmnopqrstuvwyXAZ0123456789-/_.~";
 
-/// A text that stands for all texts that match the same patterns.
+/// A text that represents all texts that match the same patterns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextAtom {
     /// The text.

@@ -1,4 +1,4 @@
-//! Whether a rule that is no part of a set would apply in it: the rules of guards are asked so.
+//! Whether a rule that is not part of a set would apply in it: the rules of guards are asked so.
 //!
 //! It is asked as the enforced rules of the set are, so the set says who has a valid identity and
 //! whether some policy names callers without one.

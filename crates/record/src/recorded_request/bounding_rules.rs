@@ -2,7 +2,7 @@
 //!
 //! In the stricter one every deny that may match does, and no grant that may not match does; in the
 //! looser one it is the reverse. In neither does a rule ask for a missing input. Every set of
-//! answers that the missing inputs could give lies between the two: more denies and more isolation
+//! answers that the missing inputs could give is between the two: more denies and more isolation
 //! never allow more, and more grants never deny more. So if both answer alike, so does every value
 //! of what is missing.
 //!

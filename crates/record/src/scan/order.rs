@@ -69,7 +69,7 @@ impl<T, F> Gate<T, F> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, F>> {
-        // A thread that panics leaves whole values behind; the panic goes on in the caller.
+        // A thread that panics leaves whole values behind; the panic continues in the caller.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

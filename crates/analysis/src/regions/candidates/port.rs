@@ -82,7 +82,7 @@ impl Question<'_, '_> {
             || self.header_patterns().next().is_some()
     }
 
-    /// The ports that the clauses name for the host, and those that stand for no port.
+    /// The ports that the clauses name for the host, and those that represent no port.
     fn named_ports(&self) -> Result<BTreeSet<u16>, LeftReason> {
         let operations = self.clauses.iter().filter_map(|clause| clause.operation);
         let exactly = operations
