@@ -1,10 +1,17 @@
-//! Tests that the code that docs/ARCHITECTURE.md names exists: its paths, the functions and types
-//! that it places in a file, and the tests of its invariants; and that docs/RELIABILITY.md names
-//! tests and commands that exist. It does not check whether a sentence is true.
+//! Tests that the code that the pages about the architecture name exists: paths, functions and
+//! types with the file that has them, and the tests of the invariants; and that docs/RELIABILITY.md
+//! names tests and commands that exist. It does not check whether a sentence is true.
 
 use std::fs;
 
 use super::{read, root, rust_files, section};
+
+/// The pages that name code.
+const CODE_MAP: [&str; 3] = [
+    "docs/explanation/architecture.md",
+    "docs/explanation/architecture-crates.md",
+    "docs/explanation/architecture-journeys.md",
+];
 
 /// A text between backticks, and the text between it and the next one.
 type Quoted<'t> = (&'t str, &'t str);
@@ -71,22 +78,25 @@ fn claims(line: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn the_code_map_names_what_exists() {
-    let page = read("docs/ARCHITECTURE.md");
-    // A sentence may be wrapped between an item and its file.
-    let lines: Vec<String> = page.split("\n\n").flat_map(paragraphs).collect();
     let (mut paths, mut items) = (0, 0);
-    for line in &lines {
-        for (path, _) in quoted(line).into_iter().filter(|(text, _)| is_path(text)) {
+    // A sentence may be wrapped between an item and its file.
+    let lines = CODE_MAP.iter().flat_map(|name| {
+        let page = read(name);
+        let lines: Vec<String> = page.split("\n\n").flat_map(paragraphs).collect();
+        lines.into_iter().map(move |line| (name, line))
+    });
+    for (page, line) in lines {
+        for (path, _) in quoted(&line).into_iter().filter(|(text, _)| is_path(text)) {
             assert!(
                 root().join(path).exists(),
-                "docs/ARCHITECTURE.md names {path}, which does not exist: {line}"
+                "{page} names {path}, which does not exist: {line}"
             );
             paths += 1;
         }
-        for (path, name) in claims(line) {
+        for (path, name) in claims(&line) {
             assert!(
                 has_item(path, name),
-                "docs/ARCHITECTURE.md says that {name} is in {path}: {line}"
+                "{page} says that {name} is in {path}: {line}"
             );
             items += 1;
         }
@@ -108,7 +118,7 @@ fn paragraphs(block: &str) -> Vec<String> {
 
 #[test]
 fn the_tests_of_the_invariants_exist() {
-    let page = read("docs/ARCHITECTURE.md");
+    let page = read("docs/explanation/architecture.md");
     let mut files = Vec::new();
     for folder in ["tests", "crates", "src"] {
         rust_files(&root().join(folder), &mut files);
@@ -129,7 +139,7 @@ fn the_tests_of_the_invariants_exist() {
     for name in tests {
         assert!(
             code.contains(&format!("fn {name}()")),
-            "docs/ARCHITECTURE.md names the test {name}"
+            "docs/explanation/architecture.md names the test {name}"
         );
     }
 }
@@ -201,7 +211,7 @@ fn each_of_the_32_targets_has_its_guarantee_and_its_short_form() {
 
 #[test]
 fn the_prose_of_the_pages_wraps() {
-    for name in ["docs/ARCHITECTURE.md", "docs/RELIABILITY.md"] {
+    for name in CODE_MAP.into_iter().chain(["docs/RELIABILITY.md"]) {
         let page = read(name);
         for line in page.lines().filter(|line| !line.starts_with('|')) {
             assert!(

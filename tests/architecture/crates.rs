@@ -1,6 +1,6 @@
 //! Tests which crate may depend on which: every manifest is compared with one table, which
-//! docs/ARCHITECTURE.md shows together with a picture drawn from the manifests. Also tests what the
-//! crates that must run in any host never depend on.
+//! the pages about the architecture show together with a picture drawn from the manifests. Also
+//! tests what the crates that must run in any host never depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -168,7 +168,7 @@ fn the_record_needs_no_runtime_and_no_server() {
 
 #[test]
 fn dependencies_are_documented() {
-    let page = read("docs/ARCHITECTURE.md");
+    let page = read("docs/explanation/architecture-crates.md");
     let rows = section(&page, "## Who may depend on whom")
         .lines()
         .filter(|line| line.starts_with("| `"));
@@ -228,14 +228,15 @@ fn picture() -> String {
 
 #[test]
 fn the_picture_of_the_crates_is_fresh() {
+    const PAGE: &str = "docs/explanation/architecture.md";
     const MARKS: [&str; 2] = ["<!-- crates: begin -->\n", "\n<!-- crates: end -->"];
-    let page = read("docs/ARCHITECTURE.md");
+    let page = read(PAGE);
     let (before, rest) = page.split_once(MARKS[0]).unwrap();
     let (shown, after) = rest.split_once(MARKS[1]).unwrap();
     let drawn = picture();
     if std::env::var_os("CUSTOMS_DRAW_CRATES").is_some() {
         let page = [before, MARKS[0], &drawn, MARKS[1], after].concat();
-        return fs::write(root().join("docs/ARCHITECTURE.md"), page).unwrap();
+        return fs::write(root().join(PAGE), page).unwrap();
     }
     assert_eq!(
         shown, drawn,
