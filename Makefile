@@ -8,7 +8,7 @@ FEATURES := --features customs/parquet
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEEK ?= $(BUILT)/week
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench week tools format lint crates-alone manifests mesh monitoring dashboard docs msrv deny release-lint release-dry-run
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench week tools format lint crates-alone manifests mesh monitoring dashboard docs book msrv deny release-lint release-dry-run
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -25,7 +25,7 @@ help:
 	@echo "make dashboard     ask a real Prometheus every query of the dashboard and the alerts (PICTURE=1 draws it into docs/)"
 	@echo "make msrv          build with the oldest Rust that Cargo.toml allows"
 	@echo "make deny          check licences, advisories and sources of dependencies (CHECKS=\"bans licenses sources\" needs no network)"
-	@echo "make docs          build the reference of the code, and follow the links of the documents"
+	@echo "make docs          build the book into target/book, and the documentation of the code; follow the links"
 	@echo "make release-dry-run  do all of a release but publishing, and list what it made (REBUILD=1 builds twice and compares)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
@@ -36,7 +36,7 @@ demo:
 	cargo build $(LOCKED) --release --bin customs --example demo
 	@$(BUILT)/release/examples/demo $(if $(KEEP),--keep) $(if $(TLS),--tls) $(BUILT)/release/customs
 
-test: format lint crates-alone manifests release-lint tools
+test: format lint crates-alone manifests release-lint book tools
 	cargo test $(LOCKED) --workspace $(FEATURES)
 	@deploy/monitoring/check $(BUILT)/debug/customs
 	@deploy/monitoring/check --self-test $(BUILT)/debug/customs
@@ -135,9 +135,14 @@ msrv:
 deny:
 	@tool=$$(deploy/release/provide-tool cargo-deny | tail -1) && $$tool --locked check $(CHECKS)
 
-docs:
+# The book, with search, into target/book; and the documentation of the code.
+docs: book
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) $(FEATURES) --workspace --no-deps --document-private-items
 	@deploy/release/check-links
+
+# mdBook is built once, which takes two minutes.
+book:
+	@deploy/book/build
 
 # The workflows, the Dockerfile, the links of the documents, and the release scripts themselves.
 release-lint:

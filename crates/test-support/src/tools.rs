@@ -45,6 +45,16 @@ pub fn chdb() -> Result<Tool> {
     find("chdb")
 }
 
+/// Returns kubectl 1.37, or what `KUBECTL` names.
+pub fn kubectl() -> Result<Tool> {
+    find("kubectl")
+}
+
+/// Returns helm 3.17, or what `HELM` names.
+pub fn helm() -> Result<Tool> {
+    find("helm")
+}
+
 /// Returns h2load 1.52, a load generator for HTTP/2 servers, or what `H2LOAD` names.
 pub fn h2load() -> Result<Tool> {
     find("h2load")
