@@ -1,11 +1,12 @@
 """Runs the commands of a document, and compares what they print with what the document says.
 
-Is: every block that is fenced as `console`. A line that begins with `$ ` is a command, run by a shell with the commands
+Is: every block that is fenced as `console` or `console cluster`. A line that begins with `$ ` is a command, run by a shell with the commands
 of the mesh (control.py), in a directory that has the folders of the repository; a line that ends in `\\` continues. The lines below it are what it
 prints, in this order: `...` in a line means any text, a line `...` any lines. Each block is a step, named after its
 heading.
 
-Is not: an exact comparison. Lines between those that the document shows may be there. A command that only looks is repeated
+Is not: a block that is fenced as `console cluster by-hand`, which needs what a mesh on one machine does not have. Nor an
+exact comparison. Lines between those that the document shows may be there. A command that only looks is repeated
 until it prints what it must, and one that changes the cluster is followed by a wait until the Envoys have the change, as a
 reader's next command is.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from .build import ROOT
 from .steps import StepFailed
 
+FENCES = ("```console", "```console cluster")
 LOOKS = re.compile(r"\b(exec|logs|get|check|test|lint)\b")
 TRIES_FOR = 20
 
@@ -45,7 +47,7 @@ def blocks(text):
         if inside is None:
             if line.startswith("#"):
                 heading = line.lstrip("# ")
-            if line.strip() == "```console":
+            if line.strip() in FENCES:
                 inside, start = [], number
         elif line.strip() == "```":
             found.append(Block(heading, start, _commands(inside)))
