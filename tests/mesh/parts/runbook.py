@@ -1,4 +1,4 @@
-"""The rollout in 110 days: every command of docs/ROLLOUT.md, in order.
+"""The rollout in 110 days: every command of docs/how-to/roll-out.md, in order.
 
 Is: the mesh with which the runbook begins, and then the document itself, run by documents.py.
 
@@ -24,4 +24,4 @@ def run(report, mesh):
         step.asks("demo-backend", "http://www.aliyun.com/", SITE)
         step.asks("demo-frontend", "https://www.aliyun.com/", SITE)
         step.asks("demo-frontend", "https://unregistered.example/", CLOSED)
-    documents.run("docs/ROLLOUT.md", report, mesh)
+    documents.run("docs/how-to/roll-out.md", report, mesh)
