@@ -1,6 +1,7 @@
 //! Tests that the code that the pages about the architecture name exists: paths, functions and
-//! types with the file that has them, and the tests of the invariants; and that docs/RELIABILITY.md
-//! names tests and commands that exist. It does not check whether a sentence is true.
+//! types with the file that has them, and the tests of the invariants; and that
+//! docs/explanation/reliability.md names tests and commands that exist. It does not check whether a
+//! sentence is true.
 
 use std::fs;
 
@@ -152,7 +153,7 @@ fn after<'c>(command: &'c str, word: &str) -> Option<&'c str> {
 
 #[test]
 fn the_reliability_page_names_tests_and_commands_that_exist() {
-    let page = read("docs/RELIABILITY.md");
+    let page = read("docs/explanation/reliability.md");
     let makefile = read("Makefile");
     let mut tests = Vec::new();
     for folder in ["tests", "crates/test-support/src"] {
@@ -162,7 +163,7 @@ fn the_reliability_page_names_tests_and_commands_that_exist() {
     let (mut paths, mut commands) = (0, 0);
     for line in page.split("\n\n").flat_map(paragraphs) {
         for (text, _) in quoted(&line) {
-            let place = format!("docs/RELIABILITY.md names {text}: {line}");
+            let place = format!("docs/explanation/reliability.md names {text}: {line}");
             if is_path(text) {
                 assert!(root().join(text).exists(), "{place}");
                 paths += 1;
@@ -190,7 +191,7 @@ fn the_reliability_page_names_tests_and_commands_that_exist() {
 
 #[test]
 fn each_of_the_32_targets_has_its_guarantee_and_its_short_form() {
-    let page = read("docs/RELIABILITY.md");
+    let page = read("docs/explanation/reliability.md");
     let mut targets: Vec<u32> = Vec::new();
     for block in page.split("\n**").skip(1) {
         let number = block
@@ -211,7 +212,10 @@ fn each_of_the_32_targets_has_its_guarantee_and_its_short_form() {
 
 #[test]
 fn the_prose_of_the_pages_wraps() {
-    for name in CODE_MAP.into_iter().chain(["docs/RELIABILITY.md"]) {
+    for name in CODE_MAP
+        .into_iter()
+        .chain(["docs/explanation/reliability.md"])
+    {
         let page = read(name);
         for line in page.lines().filter(|line| !line.starts_with('|')) {
             assert!(
