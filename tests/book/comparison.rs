@@ -20,6 +20,10 @@ static VOLATILE: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"\b\d+(\.\d+)?[  ]?(ns|us|µs|ms)\b", "DURATION"),
         (r"[A-Za-z0-9+/]{42,}={1,2}", "BASE64"),
         (r"/tmp/[A-Za-z0-9._/-]+", "SCRATCH"),
+        (r"\b\d+ bytes\b", "SIZE"),
+        (r#""bytes": ?\d+"#, "SIZE"),
+        // The port of a client, which the system chose.
+        (r"127\.0\.0\.1:[3-6]\d{4}\b", "CLIENT"),
     ]
     .into_iter()
     .map(|(pattern, name)| (Regex::new(pattern).unwrap(), name))

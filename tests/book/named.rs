@@ -13,8 +13,19 @@ use customs_test_support::tools;
 use super::page::{Block, Page, steps};
 use super::repository;
 
-/// The folders that a command of a page may name.
-const FOLDERS: [&str; 5] = ["deploy/", "policies/", "docs/", "benches/", "tests/"];
+/// The folders of the repository that a command of a page may name. `policies/` is also what readers
+/// call a folder of their own.
+const FOLDERS: [&str; 4] = ["deploy/", "docs/", "benches/", "tests/"];
+
+/// Whether a word of a call is a path of the repository. For kubectl `deploy/NAME` is a deployment,
+/// unless a flag for files is before it.
+fn is_path(program: &str, before: Option<&String>, word: &str) -> bool {
+    let is_file = before.is_some_and(|flag| ["-f", "-k"].contains(&flag.as_str()));
+    let is_plain = !word.contains(['*', '$', '<', '{']);
+    is_plain
+        && FOLDERS.iter().any(|folder| word.starts_with(folder))
+        && (program != "kubectl" || is_file)
+}
 
 /// What programs know, asked for once.
 #[derive(Debug, Default)]
@@ -159,12 +170,9 @@ fn in_block(block: &Block, names: &mut Names) -> Vec<(usize, String)> {
                 _ => Vec::new(),
             };
             found.extend(complaints.into_iter().map(|text| (step.line, text)));
-            for word in words
-                .iter()
-                .filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
-            {
-                let is_pattern = word.contains(['*', '$', '<', '{']);
-                if !is_pattern && !repository().join(word).exists() {
+            for (number, word) in words.iter().enumerate() {
+                let before = number.checked_sub(1).and_then(|at| words.get(at));
+                if is_path(program, before, word) && !repository().join(word).exists() {
                     found.push((step.line, format!("there is no {word}")));
                 }
             }
