@@ -29,7 +29,6 @@ mod replay;
 mod requests;
 mod search;
 mod suggest;
-mod tutorial;
 mod validator;
 
 use std::path::{Path, PathBuf};
