@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 use customs_test_support::check_client::{self, channel, check, wait};
 use customs_test_support::{http, ports, tools, wait_for};
@@ -18,6 +20,18 @@ use super::page::{Block, Page, Piece, Step, steps};
 
 /// The ports that pages use: checks, admin, subscribers, and one more of each for a second server.
 const PORTS: [u16; 6] = [9191, 9192, 9193, 9291, 9292, 9293];
+
+/// The programs that commands may use beside those of every system.
+static PROGRAMS: LazyLock<Vec<(&str, PathBuf)>> = LazyLock::new(|| {
+    let mut programs = vec![
+        ("customs", PathBuf::from(env!("CARGO_BIN_EXE_customs"))),
+        ("grpcurl", tools::grpcurl().unwrap().path),
+    ];
+    for name in ["jq", "curl", "openssl"] {
+        programs.push((name, tools::of_the_book(name).unwrap().path));
+    }
+    programs
+});
 
 /// What following a page came to.
 #[derive(Debug, Default)]
@@ -76,12 +90,13 @@ impl Drop for Reader {
 impl Reader {
     fn new(page: &str) -> Reader {
         let bin = tempfile::tempdir().unwrap();
-        let links = [
-            ("customs", PathBuf::from(env!("CARGO_BIN_EXE_customs"))),
-            ("grpcurl", tools::grpcurl().unwrap().path),
-        ];
-        for (name, path) in links {
-            std::os::unix::fs::symlink(path, bin.path().join(name)).unwrap();
+        for (name, path) in PROGRAMS.iter() {
+            // A link would not do: a launcher finds its libraries by its own path.
+            let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", path.display());
+            let file = bin.path().join(name);
+            std::fs::write(&file, script).unwrap();
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&file, mode).unwrap();
         }
         Reader {
             folder: tempfile::tempdir().unwrap(),

@@ -1,5 +1,6 @@
-//! Parquet files of the audit log in DuckDB and in ClickHouse: every query of docs/EXPORT.md is
-//! answered by both, and their answers are those of `customs audit stats` on the same log.
+//! The audit log in DuckDB, as Parquet files and as lines, and in ClickHouse: every query of
+//! docs/how-to/query-the-audit-log.md is answered, and the answers are those of `customs audit
+//! stats` on the same log.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +13,7 @@ use customs_test_support::tools::{self, Tool};
 use customs_test_support::week::{self, WeekOptions, WeekPaths, WeekSummary};
 use customs_test_support::{customs_binary, repository};
 
-const DOCUMENT: &str = "docs/EXPORT.md";
+const DOCUMENT: &str = "docs/how-to/query-the-audit-log.md";
 
 /// A log with everything that a week has, and what `customs audit stats` counts in it.
 struct Log {
@@ -74,19 +75,19 @@ struct Answer {
 }
 
 impl Answers {
-    /// Asks an engine every query of the document.
-    fn of(engine: &str, tool: &Tool, export: &Path) -> Answers {
+    /// Asks an engine every query of the document, about the files in a folder.
+    fn of(engine: &str, tool: &Tool, folder: &Path) -> Answers {
         tools::announce(tool);
         let modules = tool.path.parent().and_then(Path::parent).unwrap();
         let done = Command::new("python3")
             .arg(repository().join("tests/consumers/recipes.py"))
             .arg(engine)
-            .arg(export)
+            .arg(folder)
             .arg(repository().join(DOCUMENT))
             .env("PYTHONPATH", modules)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             // ClickHouse keeps the names of views in the working directory of its process.
-            .current_dir(export)
+            .current_dir(folder)
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&done.stderr);
@@ -200,6 +201,12 @@ fn compare(log: &Log, engine: &str, answers: &Answers) {
         "{engine}"
     );
     assert_eq!(sum("denied", 2), sum("hours", 2), "{engine}");
+    if engine != "clickhouse" {
+        assert_eq!(sum("minutes", 1), sum("hours", 1), "{engine}");
+        assert_eq!(sum("minutes", 2), sum("denied", 2), "{engine}");
+        assert_eq!(sum("durations", 1), sum("hours", 1), "{engine}");
+        assert_eq!(sum("decided", 1), sum("hours", 1), "{engine}");
+    }
     assert_eq!(
         sum("streams", 1),
         stats["records"].as_u64().unwrap(),
@@ -224,7 +231,7 @@ fn compare(log: &Log, engine: &str, answers: &Answers) {
 }
 
 #[test]
-fn both_engines_answer_every_query_of_the_document_as_the_statistics_do() {
+fn every_query_of_the_document_is_answered_as_the_statistics_are() {
     let log = Log::make();
     assert_eq!(
         log.stats["records"],
@@ -240,12 +247,14 @@ fn both_engines_answer_every_query_of_the_document_as_the_statistics_do() {
         &["--partition", "day", "--parquet", &path(&by_day)],
     );
     log.customs(&["audit", "export"], &["--parquet", &path(&whole)]);
+    let lines = WeekPaths::of(&log.directory.path().join("week")).record();
     let (duckdb, chdb) = (tools::duckdb().unwrap(), tools::chdb().unwrap());
-    for (engine, tool, export) in [
+    for (engine, tool, folder) in [
         ("duckdb", &duckdb, &by_day),
         ("duckdb", &duckdb, &whole),
+        ("lines", &duckdb, &lines),
         ("clickhouse", &chdb, &by_day),
     ] {
-        compare(&log, engine, &Answers::of(engine, tool, export));
+        compare(&log, engine, &Answers::of(engine, tool, folder));
     }
 }

@@ -1,8 +1,10 @@
-"""Runs the queries of docs/EXPORT.md on an export, with the real DuckDB or with ClickHouse's own library.
+"""Runs the queries of docs/how-to/query-the-audit-log.md with the real DuckDB or with ClickHouse's own library.
 
-    recipes.py duckdb|clickhouse EXPORT DOCUMENT      prints JSON: for each query, its columns and rows
+    recipes.py duckdb|lines|clickhouse FOLDER DOCUMENT      prints JSON: for each query, its columns and rows
 
-The path `week` of the statements is replaced by EXPORT. A query that the engine refuses ends the run.
+`duckdb` and `clickhouse` read an export, `lines` is DuckDB on the lines of the log itself. The path `week` of the
+statements is replaced by FOLDER. A query is for all of them, or for the engine that it names. One that the engine
+refuses ends the run.
 """
 
 import decimal
@@ -12,17 +14,19 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
-BLOCK = re.compile(r"<!-- (query|statement): (\w+)(?: = \w+)? -->\n```sql\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"<!-- (query|statement)(?: of (\w+))?: (\w+)(?: = \w+)? -->\n```sql\n(.*?)```", re.DOTALL)
 PATH = re.compile(r"'week/([^']*)'")
 
 
-def blocks(document, export):
-    """The statement of each engine, and the queries, in order."""
+def blocks(document, folder, engine):
+    """The statement of each source, and the queries for an engine, in order."""
     statements, queries = {}, {}
-    for kind, name, text in BLOCK.findall(Path(document).read_text(encoding="utf-8")):
+    for kind, only, name, text in BLOCK.findall(Path(document).read_text(encoding="utf-8")):
+        if only and only != engine:
+            continue
         chosen = statements if kind == "statement" else queries
         assert name not in chosen, f"{kind} {name} is there twice"
-        chosen[name] = PATH.sub(lambda found: f"'{export}/{found[1]}'", text)
+        chosen[name] = PATH.sub(lambda found: f"'{folder}/{found[1]}'", text)
     return statements, queries
 
 
@@ -67,11 +71,11 @@ def utc(text):
     return text and f"{text.replace(' ', 'T')}Z"
 
 
-def main(engine, export, document):
-    statements, queries = blocks(document, export)
+def main(source, folder, document):
+    engine, run = ("clickhouse", of_clickhouse) if source == "clickhouse" else ("duckdb", of_duckdb)
+    statements, queries = blocks(document, folder, engine)
     assert queries, "the document has no queries"
-    run = {"duckdb": of_duckdb, "clickhouse": of_clickhouse}[engine]
-    answers = {name: {"columns": columns, "rows": rows} for name, columns, rows in run(statements[engine], queries)}
+    answers = {name: {"columns": columns, "rows": rows} for name, columns, rows in run(statements[source], queries)}
     json.dump(answers, sys.stdout)
 
 

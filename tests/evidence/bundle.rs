@@ -444,6 +444,14 @@ fn a_bundle_with_a_filter_says_what_it_proves_and_what_not() {
 }
 
 #[test]
+fn a_filter_may_be_used_on_a_log_from_its_beginning() {
+    let (bundle, ended) = Bundle::extracted(&format!("{} --host a.example", Past::WHOLE));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(!bundle.lines("logs/1/omitted.jsonl").is_empty());
+    bundle.expect("filtered", 3, &["a filter was used"]);
+}
+
+#[test]
 fn the_script_verifies_signatures_as_the_rfc_says() {
     let script = "
 import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1])

@@ -13,7 +13,6 @@
 mod archive;
 mod at;
 mod bundle;
-mod docs;
 mod extract;
 mod scene;
 

@@ -55,6 +55,11 @@ pub fn helm() -> Result<Tool> {
     find("helm")
 }
 
+/// Returns jq, curl or openssl, which the commands of the book use: the one of the system, or Debian's.
+pub fn of_the_book(name: &str) -> Result<Tool> {
+    find(name)
+}
+
 /// Returns h2load 1.52, a load generator for HTTP/2 servers, or what `H2LOAD` names.
 pub fn h2load() -> Result<Tool> {
     find("h2load")

@@ -60,9 +60,10 @@ impl OmittedRun {
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
-    /// Returns the position behind it, if it continues from another.
+    /// Returns the position behind it, if it continues from another. A log begins with a record of
+    /// kind `stream`, which no filter omits, so no run is before the first record.
     fn after(&self, at: Option<&At>) -> Option<At> {
-        let is_next = at.is_none_or(|at| {
+        let is_next = at.is_some_and(|at| {
             at.stream == self.stream && at.sequence.checked_add(1) == Some(self.first)
         });
         let head = Head::parse(&self.chain)?;

@@ -419,8 +419,9 @@ class Bundle:
         run = next(runs, None)
 
         def omit(at, run):
-            is_next = at is None or (run[0] == at[0] and run[1] == at[1] + 1)
-            return run is not None and is_next and run[1] <= run[2]
+            # A log begins with a record of kind `stream`, which no filter omits.
+            is_next = at is not None and run[0] == at[0] and run[1] == at[1] + 1
+            return is_next and run[1] <= run[2]
 
         records = self.records(log)
         while True:
