@@ -1,14 +1,14 @@
 """Runs the commands of a document, and compares what they print with what the document says.
 
-Is: every block that is fenced as `console` or `console cluster`. A line that begins with `$ ` is a command, run by a shell with the commands
-of the mesh (control.py), in a directory that has the folders of the repository; a line that ends in `\\` continues. The lines below it are what it
-prints, in this order: `...` in a line means any text, a line `...` any lines. Each block is a step, named after its
-heading.
+Is: every block that is fenced as `console` or `console cluster`. A line that begins with `$ ` is a command, run by a shell
+with the commands of the mesh (control.py), in a directory that has the folders of the repository; a line that ends in `\\`
+continues. The lines below it are what it prints, in this order: `...` in a line means any text, a line `...` any lines.
+Each block is a step, named after its heading.
 
 Is not: a block that is fenced as `console cluster by-hand`, which needs what a mesh on one machine does not have. Nor an
-exact comparison. Lines between those that the document shows may be there. A command that only looks is repeated
-until it prints what it must, and one that changes the cluster is followed by a wait until the Envoys have the change, as a
-reader's next command is.
+exact comparison. Lines between those that the document shows may be there. A command that only looks is repeated until it
+prints what it must, and one that changes the cluster is followed by a wait until the Envoys have the change, as a reader's
+next command is.
 """
 
 import re
