@@ -5,16 +5,18 @@ use serde_json::Value;
 
 use crate::schema::{assert_in_order, parsed};
 
-/// The JSON blocks below the headings that are kinds, each with its kind.
+/// The JSON blocks below the headings of the field reference, each with its kind.
 fn examples() -> Vec<(String, String)> {
     let path = format!("{}/docs/reference/record.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
+    let (_, reference) = text.split_once("\n## Kinds\n").unwrap();
+    let reference = reference.split("\n## ").next().unwrap();
     let example = |section: &str| {
         let (kind, rest) = section.strip_prefix('`')?.split_once('`')?;
         let json = rest.split_once("```json\n")?.1.split_once("```")?.0;
         Some((kind.to_owned(), json.to_owned()))
     };
-    text.split("\n### ").filter_map(example).collect()
+    reference.split("\n### ").filter_map(example).collect()
 }
 
 #[test]
@@ -41,4 +43,23 @@ fn every_kind_has_an_example_that_is_a_record() {
             .find(|field| !listed.contains(&field.as_str()));
         assert_eq!(unlisted, None, "{kind}");
     }
+}
+
+#[test]
+fn every_attribute_for_opentelemetry_is_documented_in_order() {
+    let path = "docs/explanation/audit-sinks.md";
+    let page = std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let row = page
+        .lines()
+        .find(|line| line.starts_with("| attributes | "))
+        .unwrap();
+    let documented: Vec<&str> = row
+        .split('`')
+        .filter(|text| text.starts_with("customs."))
+        .collect();
+    let of_every_record = ["customs.stream", "customs.sequence", "customs.kind"];
+    let known = of_every_record
+        .into_iter()
+        .chain(fields::OTLP_ATTRIBUTES.iter().map(|(_, name)| *name));
+    assert_eq!(documented, known.collect::<Vec<_>>());
 }
