@@ -282,7 +282,7 @@ impl Candidate {
             None if !candidate.input.path.is_file() => return candidate,
             None => scan::open(&candidate.input.path).map(Arc::new),
         };
-        // Whoever reads a file that cannot be read says so.
+        // The reader of a file that cannot be read says so.
         if let Ok(file) = opened
             && let Ok(about) = file.metadata()
             && about.is_file()

@@ -20,6 +20,7 @@ mod code_map;
 mod crates;
 mod documents;
 mod record_fields;
+mod words;
 
 /// A source file of the product: its path below the root, and its text without tests, comments and
 /// doc comments.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What differs from run to run, and what stands for it. The first that matches wins.
+/// What differs from run to run, and its name. The first that matches wins.
 static VOLATILE: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "TIME"),
@@ -51,7 +51,7 @@ pub(crate) fn stable(line: &str) -> String {
     line.replace("TIME to TIME", "TIME")
 }
 
-/// Whether a line of output is as a line of a page says; `...` within it stands for any text.
+/// Whether a line of output is as a line of a page says; `...` within it matches any text.
 fn line_matches(expected: &str, line: &str) -> bool {
     let parts: Vec<&str> = expected.split("...").collect();
     let [first, middle @ .., last] = parts.as_slice() else {

@@ -2,9 +2,7 @@
 //!
 //! docs/contributing/writing.md has the rules with their reasons.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
+use customs_test_support::words;
 
 use super::page::{Page, Piece};
 
@@ -16,25 +14,6 @@ const LONGEST_LINE: usize = 100;
 
 /// The page that quotes sentences as they should not be.
 const QUOTES: &str = "docs/contributing/before-and-after.md";
-
-/// Words to avoid, as regular expressions, and what to write instead.
-static AVOIDED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
-    [
-        (r"\bis told\b", "say who gets to know what"),
-        (r"\bstands?\b", "`is`, or the verb that is meant"),
-        (r"\bwhoever\b", "`anyone who`"),
-        (r"\bwho comes from\b", "the caller's namespace"),
-        (r"\bspeaks?\b", "`uses`, `has` or `applies`"),
-        (r"\bgoes on\b", "`continues`"),
-        (r"\blets go\b", "`releases`"),
-        (r"\banew\b", "`again`"),
-        (r"\blies\b", "`is`"),
-        (r"\bare read\b.*\bin the order\b", "say who reads"),
-    ]
-    .into_iter()
-    .map(|(pattern, instead)| (Regex::new(&format!("(?i){pattern}")).unwrap(), instead))
-    .collect()
-});
 
 /// Lines that cannot be wrapped: tables, links, HTML.
 fn cannot_wrap(line: &str) -> bool {
@@ -68,33 +47,10 @@ pub(crate) fn complaints(page: &Page) -> Vec<String> {
             if page.name == QUOTES {
                 continue;
             }
-            let words = CODE.replace_all(line, "``");
-            for (pattern, instead) in AVOIDED
-                .iter()
-                .filter(|(pattern, _)| pattern.is_match(&words))
-            {
-                let found = pattern.find(&words).unwrap().as_str();
+            if let Some((found, instead)) = words::avoided(line) {
                 complaints.push(format!("{place}: {found:?}: write {instead}: {line}"));
             }
         }
     }
     complaints
-}
-
-/// Code in a line, which is quoted and not said.
-static CODE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"`[^`]*`").unwrap());
-
-#[test]
-fn words_to_avoid_are_found_and_code_is_not_read() {
-    let cases = [
-        ("It stands there.", true),
-        ("`stands` is a word.", false),
-        ("Whoever asks", true),
-        ("Standard", false),
-    ];
-    for (line, is_found) in cases {
-        let words = CODE.replace_all(line, "``");
-        let found = AVOIDED.iter().any(|(pattern, _)| pattern.is_match(&words));
-        assert_eq!(found, is_found, "{line}");
-    }
 }

@@ -164,7 +164,7 @@ fn a_tail_has_the_options_of_a_unix_socket() {
         .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
     assert_eq!(refused.read(&mut [0; 1]).unwrap_or(0), 0, "it is closed");
-    server.until("it is told", || {
+    server.until("the log has it", || {
         let log = server.folder.text("out/stderr");
         log.contains("tail: a user that the address does not list")
             .then_some(())

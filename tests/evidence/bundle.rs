@@ -189,7 +189,7 @@ fn a_chain_that_was_computed_again_does_not_fit_the_checkpoints() {
     bundle.list_again();
     bundle.expect("chained again", 1, &["bad: checkpoint mismatch", RECORDS]);
 
-    // The checkpoints are made again too: whoever does that needs the key.
+    // The checkpoints are made again too: which takes the key.
     for (seed, expected) in [
         (None, "bad: bad signature"),
         (Some(9), "bad: bad signature"),

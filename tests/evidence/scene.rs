@@ -198,7 +198,7 @@ impl Bundle {
         fs::write(self.at("bundle.json"), manifest.to_string()).unwrap();
     }
 
-    /// Lists what is there now in the manifest, as whoever changed it would.
+    /// Lists what is there now in the manifest, as its forger would.
     pub(crate) fn list_again(&self) {
         let files: Vec<Value> = self
             .files()

@@ -22,7 +22,7 @@ use crate::prober::Prober;
 const MEMORY: u64 = 64;
 /// How soon a hostile client is cut that must be.
 const CUT_WITHIN: Duration = Duration::from_secs(7);
-/// How many lines a hostile client may cause in the log: each cause is told once, and not more.
+/// How many lines a hostile client may cause in the log: it has a line for each cause once.
 const LINES: usize = 40;
 /// How many abuses run at once.
 const AT_ONCE: usize = 2;
@@ -57,7 +57,7 @@ struct Attack {
     port: u16,
     begun: Instant,
     until: Instant,
-    /// Until when it goes on if nothing was cut.
+    /// When it ends if no connection was cut.
     patience: Instant,
     /// Connections that the server has closed or refused.
     cuts: AtomicU64,

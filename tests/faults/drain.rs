@@ -1,4 +1,4 @@
-//! A replica that is told to end, behind a real Envoy: health says so first, new connections and
+//! A replica that gets the signal to end, behind a real Envoy: health says so first, new connections and
 //! checks in flight are answered all the same, and nothing is lost.
 
 use std::thread;

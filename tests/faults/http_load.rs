@@ -32,7 +32,7 @@ impl HttpAnswer {
     }
 }
 
-/// Sends `GET /` over an open connection and reads the answer, whose length is told.
+/// Sends `GET /` over an open connection and reads the answer, whose length is in a header.
 pub(crate) fn ask(stream: &mut TcpStream, host: &str) -> Result<HttpAnswer> {
     stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())?;
     let mut read = Vec::new();

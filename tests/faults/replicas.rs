@@ -48,7 +48,7 @@ pub(crate) struct Replicas {
 }
 
 impl Replicas {
-    /// Starts all of it. Each replica stays for the drain delay after it is told to end.
+    /// Starts all of it. Each replica stays for the drain delay after the signal to end.
     pub(crate) fn start(
         discovery: Discovery,
         drain_delay: Duration,

@@ -133,7 +133,7 @@ fn a_server_without_descriptors_serves_whom_it_serves_and_recovers() {
         hoard.len()
     );
 
-    // Each problem is told once a minute, and not with each connection.
+    // The log has each problem once a minute, and not once a connection.
     let lines = server.log().lines().count();
     assert!(lines < 40, "{lines} lines in the log: {}", server.log());
 

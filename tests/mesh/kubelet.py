@@ -86,7 +86,7 @@ class Kubelet:
         self._thread.join(10)
 
     def pods(self, namespace=None, **labels):
-        """The running pods of a namespace with these labels; `_` and `__` in a name stand for `-` and `.`."""
+        """The running pods of a namespace with these labels; `_` and `__` in a name mean `-` and `.`."""
         wanted = {name.replace("__", ".").replace("_", "-"): value for name, value in labels.items()}
         with self._lock:
             pods = list(self._pods.values())

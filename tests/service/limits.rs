@@ -248,7 +248,7 @@ async fn a_connection_whose_only_call_is_never_whole_ends() {
     client
         .send(&frame(HEADERS, END_HEADERS, 1, &Call::default().head()))
         .await;
-    // It is told to go; a client that does not answer the ping of that is closed.
+    // It gets a GOAWAY; a client that does not answer the ping of that is closed.
     until_closed(&mut client.socket).await;
     assert_eq!(refused_for(&rig, RefusalCause::RequestTimeout).await, 1);
 }

@@ -1,4 +1,4 @@
-//! More calls than may wait: which are refused, how, and what goes on meanwhile.
+//! More calls than may wait: which are refused, how, and what continues meanwhile.
 
 use std::collections::BTreeMap;
 

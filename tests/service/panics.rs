@@ -1,5 +1,5 @@
 //! customs itself fails on a check: that check is denied, and no other notices. The decision log of
-//! the test panics where it is told to; to the service this is a bug in any of its parts.
+//! the test panics on purpose; to the service this is a bug in any of its parts.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

@@ -42,7 +42,7 @@ pub enum ProviderKind {
 /// An authorizer over gRPC.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GrpcProvider {
-    /// Its service, without the namespace that may stand before it.
+    /// Its service, without the namespace that may precede it.
     pub service: String,
     /// Its port.
     pub port: String,

@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(
             search.policy_in(root.path(), false),
             None,
-            "what lies deeper is not the question"
+            "deeper directories are not looked at"
         );
         assert!(
             search

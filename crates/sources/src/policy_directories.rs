@@ -174,7 +174,7 @@ mod tests {
             assert_eq!(
                 path.display().to_string(),
                 id.to_string(),
-                "a place in the file lies in the source"
+                "a place in the file is in the source"
             );
         }
     }

@@ -71,6 +71,7 @@ pub mod tls_rotation;
 pub mod tools;
 #[cfg(feature = "week")]
 pub mod week;
+pub mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 //!
 //! It measures what callers see and draws no conclusion. It uses no HTTP/2 library, so that one
 //! thread can offer several times what a server can answer: the bytes of a check are made once, and
-//! only its stream id is written anew. The rule: a check counts from the moment at which it was
+//! only its stream id is written again. The rule: a check counts from the moment at which it was
 //! due, so the time that it spends in the client counts as well.
 
 mod connection;

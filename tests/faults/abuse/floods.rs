@@ -1,5 +1,5 @@
 //! Floods over one connection at a time: frames and calls, as many as it takes. Whenever the server
-//! closes the connection, the attack goes on over the next one.
+//! closes the connection, the attack continues over the next one.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -19,7 +19,7 @@ const TRIES: u32 = 64;
 #[error("no name matches these patterns alone")]
 struct NoNameError;
 
-/// The texts by which names are told apart.
+/// The texts that distinguish names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub exact: BTreeSet<String>,

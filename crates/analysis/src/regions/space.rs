@@ -191,7 +191,7 @@ impl<'s> Space<'s> {
         let (mut kinds, mut variants): (Vec<u64>, Vec<Variant<'r>>) = (Vec::new(), Vec::new());
         for set in &self.snapshots {
             for pass in PASSES {
-                // Callers without a valid identity are told apart by nothing but the record.
+                // Callers without a valid identity differ in the record only.
                 let caller = match set.classify(principal, pass) {
                     Caller::Unknown(_) => {
                         Caller::Unknown(customs_engine::IdentityState::Unauthenticated)

@@ -1,4 +1,4 @@
-//! Tests that a status of any version is read, and that other answers are told apart.
+//! Tests that a status of any version is read, and that other answers are distinguished.
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! The audit log of the week: a stream of the real format, in the real file sink.
 //!
-//! It stands in for the writer thread, whose clock cannot be set: the times of rotation and of
+//! It replaces the writer thread, whose clock cannot be set: the times of rotation and of
 //! checkpoints are those of the records. The rule: what one process writes is one stream, and the
 //! next one continues where the file ends.
 

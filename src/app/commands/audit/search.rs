@@ -223,7 +223,7 @@ impl Printer {
         let is_printed = text.is_empty() || progress.suspend(|| print_text(&text));
         match is_printed && self.left != Some(0) {
             true => ControlFlow::Continue(()),
-            // Whoever reads the output has gone away, or has enough.
+            // The reader of the output has gone away, or has enough.
             false => ControlFlow::Break(()),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-/// The most sets that are told apart.
+/// The most sets that are distinguished.
 const MAX_SETS: usize = 512;
 
 /// Returns a set of texts, by their numbers, for everything that lists can say of such sets. What a

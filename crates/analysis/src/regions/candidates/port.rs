@@ -15,7 +15,7 @@ enum Wanted {
     Known(u16),
 }
 
-/// The most spellings of conditions on the authority that are told apart.
+/// The most spellings of conditions on the authority that are distinguished.
 const MAX_AUTHORITIES: usize = 2;
 
 impl Question<'_, '_> {

@@ -5,7 +5,7 @@ use super::{Candidate, Expression, LeftReason, Question, TextPattern, both};
 /// The tokens of HTTP (RFC 9110, 5.6.2).
 const TOKEN: &str = r"[!#$%&'*+.^_`|~0-9A-Za-z\-]+";
 
-/// Methods that are told apart whatever rules ask: the one that samples have, and the one that has
+/// Methods that are distinguished whatever rules ask: the one that samples have, and the one that has
 /// no path.
 const PLAIN_METHODS: [&str; 2] = ["GET", "CONNECT"];
 

@@ -5,7 +5,7 @@ use crate::compile::Compiled;
 use crate::guard::Claim;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A stand-in for the proofs, so that these tests know the answer: a guard of `no-NAME` is broken
+/// A substitute for the proofs, so that these tests know the answer: a guard of `no-NAME` is broken
 /// while the set has no deny entry of that name, and one of `yes-NAME` while it has one. A guard of
 /// `expires` is broken once the grant is said to have expired.
 #[derive(Debug, Default)]

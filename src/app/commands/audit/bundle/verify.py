@@ -4,7 +4,7 @@
     python3 verify.py [BUNDLE] [--key PUBLIC_KEY.pem]..
 
 BUNDLE is the directory of this script by default. Without --key, the keys in the bundle are used:
-compare their ids with what you know from elsewhere, because whoever made the bundle chose them.
+compare their ids with what you know from elsewhere, because the maker of the bundle chose them.
 
 Exit codes: 0 intact; 1 something is wrong, and each thing is named; 3 nothing is wrong, but not
 everything is proven, and the notes say what; 2 this is not a bundle.
