@@ -14,6 +14,7 @@ use crate::bench_report::grants::Grants;
 use crate::bench_report::scaling::ScalingRun;
 use crate::bench_report::serving_run::ServingRun;
 use crate::fleet::report::FleetRuns;
+use crate::plots::sheet::wrap;
 use crate::plots::{self, Plot, read};
 
 const SERVING_PAGE: &str = "docs/explanation/benchmarks-serving.md";
@@ -58,6 +59,17 @@ pub fn tables(folder: &Path, plots: &[Plot]) -> Result<Vec<Table>> {
         add(SCALE_PAGE, crate::fleet::report::FLEET, text);
     }
     Ok(tables)
+}
+
+/// Breaks the prose of a text into lines as long as those of a page; tables and plots have no breaks.
+fn wrapped(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let is_prose = |line: &str| !line.starts_with(['|', '!', '#']);
+    let lines = text.lines().map(|line| match is_prose(line) {
+        true => wrap(line, LONGEST).join("\n"),
+        false => line.to_owned(),
+    });
+    lines.collect::<Vec<String>>().join("\n")
 }
 
 /// Returns a plot as Markdown, with its finding for readers who cannot see it.
@@ -108,7 +120,7 @@ fn expected() -> Result<Vec<(String, String)>> {
             Some(place) => files.remove(place).1,
             None => fs::read_to_string(crate::repository().join(table.page)).context(table.page)?,
         };
-        let new = take_in(&old, table.marks, &table.text)
+        let new = take_in(&old, table.marks, &wrapped(&table.text))
             .with_context(|| format!("{} has no marks of {}", table.page, table.marks))?;
         files.push((table.page.to_owned(), new));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::stale;
+use super::{stale, wrapped};
 use crate::plots;
 
 #[test]
@@ -36,4 +36,14 @@ fn every_plot_is_drawn_from_data_and_shown_on_a_page() {
         let link = format!("benchmarks/{name})");
         assert!(text.contains(&link), "no page shows {name}");
     }
+}
+
+#[test]
+fn prose_is_wrapped_and_tables_are_not() {
+    let words = "word ".repeat(50);
+    let text = format!("{words}\n\n| {words}|\n");
+    let lines: Vec<String> = wrapped(&text).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(lines[..3].iter().all(|line| line.len() <= 100));
+    assert!(lines[4].len() > 200);
 }
