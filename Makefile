@@ -7,8 +7,10 @@ LOCKED := $(if $(CI),--locked)
 FEATURES := --features customs/parquet
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEEK ?= $(BUILT)/week
+# Programs that write data, tables and plots of the benchmarks into docs/; they need no server.
+DRAW := cargo run $(LOCKED) --quiet --package customs-test-support --features plots --example
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet bench week tools format lint crates-alone manifests mesh monitoring dashboard docs book msrv deny release-lint release-dry-run
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet plots bench week tools format lint crates-alone manifests mesh monitoring dashboard docs book msrv deny release-lint release-dry-run
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -17,7 +19,8 @@ help:
 	@echo "make durability    the audit log at full size: a million checks, two hundred kills (CHECKS=10000 KILLS=5)"
 	@echo "make soak          faults and abuse in the long form: an hour of mixed load, twenty restarts (SOAK_SECONDS=60 RESTARTS=3 ABUSE_SECONDS=2)"
 	@echo "make soak-picture  draw the last ten minutes of the newest mixed load into docs/"
-	@echo "make simulate-fleet  draw docs/SCALE.md again: waits and policy changes in a large fleet (seeded)"
+	@echo "make simulate-fleet  waits and policy changes in a large fleet (seeded), with their tables and plots in docs/"
+	@echo "make plots         draw the plots and tables of the benchmarks again from docs/benchmarks, without measuring"
 	@echo "make bench         what serving costs, against always-allow servers and Envoy's own RBAC (BENCH=--quick; PUBLISH=1)"
 	@echo "make week          the tools for the audit log on the log of a week (WEEK=target/week CROSSINGS=100000 ONLY=stats)"
 	@echo "make mesh          the scenario on the real istiod, API server and Envoys (PARTS=\"scenario\"; needs Go once, for about half an hour)"
@@ -62,14 +65,17 @@ soak:
 
 # From the table of the newest mixed load, in whichever form it ran.
 soak-picture:
-	cargo run $(LOCKED) --quiet --example draw-soak -- $(BUILT)/tmp/soak.csv docs/benchmarks/soak.svg
+	$(DRAW) draw-plots -- --soak $(BUILT)/tmp/soak.csv
 
-# Seeded, so it writes the same tables and pictures until the model changes. Half a minute.
+# Seeded, so it writes the same data until the model changes. Five minutes.
 simulate-fleet:
-	cargo run $(LOCKED) --quiet --example simulate-fleet
+	$(DRAW) simulate-fleet
+
+plots:
+	$(DRAW) draw-plots
 
 # Takes about half an hour by default; BENCH="cpu --rounds 5 --checks 50000" chooses parts and sizes, BENCH=--help says which.
-# PUBLISH=1 puts tables and pictures into docs/.
+# PUBLISH=1 puts data, tables and plots into docs/.
 bench:
 	@deploy/local/install-tools envoy h2load
 	cargo bench $(LOCKED) --bench serving -- $(BENCH) $(if $(PUBLISH),--publish)

@@ -2,7 +2,7 @@
 //! decoding them), deciding against 100,000 rules, making the record, the response, the record's
 //! line and its link, and all of it together.
 //!
-//! `cargo bench --bench check`; docs/BENCHMARKS.md has the figures of one machine. Compare figures
+//! `cargo bench --bench check`; docs/explanation/benchmarks-serving.md has the figures of one machine. Compare figures
 //! of one run only. The check was captured from a real Envoy, and a rule of the set allows it.
 
 #![allow(

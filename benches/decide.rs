@@ -2,7 +2,7 @@
 //! canonicalising and deciding at 10, 1,000 and 100,000 rules of mixed kinds, for a request that a
 //! rule names and for one that none does, next to the naive evaluator.
 //!
-//! `cargo bench --bench decide`; docs/BENCHMARKS.md has the figures of one machine. Compare figures
+//! `cargo bench --bench decide`; docs/explanation/benchmarks-serving.md has the figures of one machine. Compare figures
 //! of one run only.
 
 #![allow(

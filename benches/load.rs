@@ -2,7 +2,7 @@
 //! and memory.
 //!
 //! `cargo bench --bench load`. Each load runs in a process of its own, with the server's allocator,
-//! so that peaks are its own. docs/BENCHMARKS.md has the figures of one machine. Compare figures of
+//! so that peaks are its own. docs/explanation/benchmarks-serving.md has the figures of one machine. Compare figures of
 //! one run only.
 
 #![allow(

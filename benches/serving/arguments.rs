@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// and `tls` measure as well
     #[arg(long, value_name = "BINARY")]
     pub earlier: Option<PathBuf>,
-    /// Copy tables and pictures into docs/
+    /// Put data, tables and plots into docs/
     #[arg(long)]
     pub publish: bool,
     /// What cargo passes to every benchmark

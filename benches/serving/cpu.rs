@@ -10,9 +10,7 @@ use crate::floor::{Kind, Layout};
 use crate::load::{self, Shape};
 use crate::server::Server;
 use crate::session::{Session, order};
-use customs_test_support::bench_report::findings::{Findings, Picture};
-use customs_test_support::bench_report::picture::bars::{self, Bar};
-use customs_test_support::bench_report::statistics::Estimate;
+use customs_test_support::bench_report::findings::Findings;
 
 const SHAPES: [Shape; 3] = [
     Shape {
@@ -47,7 +45,7 @@ const TO_EARLIER: f64 = 1.03;
 const LOOK: (usize, u64) = (3, 50_000);
 
 pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
-    let mut findings = Findings::new("cpu", "us of CPU a check", how(session));
+    let mut findings = Findings::new("cpu", "µs of CPU a check", how(session));
     let (floors, customs) = (start_floors(session)?, start_customs(session)?);
     let servers: Vec<&Server> = floors
         .iter()
@@ -68,7 +66,6 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
     if session.earlier.is_some() {
         draw_lines_to_earlier(&mut findings);
     }
-    findings.pictures.push(picture(&findings));
     Ok(findings)
 }
 
@@ -143,7 +140,7 @@ pub(crate) fn floor_layout(session: &mut Session) -> Result<Layout> {
 
 /// Returns the layout in which tonic costs less, by a short measurement.
 fn cheaper_layout(session: &Session) -> Result<Layout> {
-    let mut findings = Findings::new("look", "us", "");
+    let mut findings = Findings::new("look", "µs", "");
     let floors = LAYOUTS
         .into_iter()
         .map(|layout| Server::floor(session, Kind::Tonic, layout));
@@ -193,31 +190,5 @@ fn draw_lines_to_earlier(findings: &mut Findings) {
         let earlier = customs_server::earlier_name(MANY, record);
         let says = format!("CPU a check at {}: {now} / the earlier build", USUAL.name());
         findings.draw_line(says, TO_EARLIER, &USUAL.name(), [&now, &earlier]);
-    }
-}
-
-fn picture(findings: &Findings) -> Picture {
-    let bar = |name: &str, value: Estimate| {
-        let group = usize::from(!name.starts_with("customs"));
-        Bar {
-            name: name.to_owned(),
-            value,
-            group,
-        }
-    };
-    let rows = findings.subjects().into_iter();
-    let mut bars: Vec<Bar> = rows
-        .filter_map(|name| Some(bar(name, findings.estimate(name, &USUAL.name())?)))
-        .collect();
-    bars.sort_by(|one, other| one.value.median.total_cmp(&other.value.median));
-    let shows = format!(
-        "CPU a check of each server, {} checks in flight",
-        USUAL.name()
-    );
-    let svg = bars::draw(&shows, "us of CPU a check, with its interval", &bars);
-    Picture {
-        file: "cpu.svg",
-        shows,
-        svg,
     }
 }

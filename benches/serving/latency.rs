@@ -12,12 +12,10 @@ use crate::load;
 use crate::server::Server;
 use crate::session::{Session, order};
 use customs_test_support::bench_report::document::count;
-use customs_test_support::bench_report::findings::{Findings, Picture};
+use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::bench_report::h2load_output::{
     Request, first_sent, last_sent, latencies,
 };
-use customs_test_support::bench_report::picture::Scale;
-use customs_test_support::bench_report::picture::curves::{self, Axes, Curve};
 use customs_test_support::bench_report::statistics::percentile;
 
 /// Checks a second.
@@ -36,7 +34,7 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
         "{} rounds of {} s to each server at each rate, in checks per second, sent when due over 10 connections.",
         session.sizes.rounds, session.sizes.seconds
     );
-    let mut findings = Findings::new("latency", "us until the answer", how);
+    let mut findings = Findings::new("latency", "µs until the answer", how);
     let layout = cpu::floor_layout(session)?;
     let customs = CustomsServer::start(session, MANY, Record::File)?;
     let floor = Server::floor(session, Kind::Tonic, layout)?;
@@ -56,7 +54,6 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
         let says = format!("{p99}: {name} / the earlier build");
         findings.draw_line(says, 1.03, &p99, [&name, &earlier.server.name]);
     }
-    findings.pictures.push(picture(&findings));
     Ok(findings)
 }
 
@@ -111,52 +108,4 @@ pub(crate) fn record(
 
 fn condition(rate: u64, percentile: &str) -> String {
     format!("{percentile} at {}/s", count(rate as f64))
-}
-
-fn picture(findings: &Findings) -> Picture {
-    let median = |subject: &str, rate: u64, percentile: &str| {
-        findings.estimate(subject, &condition(rate, percentile))
-    };
-    let curve = |subject: &str, percentile: &str| Curve {
-        name: format!(
-            "{percentile} {}",
-            if subject.starts_with("customs") {
-                "customs"
-            } else if subject.starts_with("earlier") {
-                "earlier customs"
-            } else {
-                "floor"
-            }
-        ),
-        points: RATES
-            .iter()
-            .filter_map(|rate| Some((*rate as f64, median(subject, *rate, percentile)?.median)))
-            .collect(),
-        dashed: percentile == "p50",
-    };
-    let curves = ["p99", "p50"].iter().flat_map(|percentile| {
-        findings
-            .subjects()
-            .into_iter()
-            .rev()
-            .map(move |subject| curve(subject, percentile))
-            .collect::<Vec<_>>()
-    });
-    let axes = Axes {
-        across: "checks a second",
-        up: "us",
-        scale: Scale::Logarithmic,
-    };
-    let shows =
-        "How long a check waits at a steady rate, customs with 100,000 rules and a record, and the floor".to_owned();
-    let svg = curves::draw(
-        "Latency at a steady rate",
-        axes,
-        &curves.collect::<Vec<_>>(),
-    );
-    Picture {
-        file: "latency.svg",
-        shows,
-        svg,
-    }
 }

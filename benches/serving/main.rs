@@ -1,7 +1,7 @@
 //! The cost of serving: customs next to servers that allow everything, and a real Envoy that asks
 //! one of them, or none.
 //!
-//! `make bench` runs it and docs/BENCHMARKS.md explains it. It measures and gives no opinion: lines
+//! `make bench` runs it and docs/explanation/benchmarks-serving.md explains it. It measures and gives no opinion: lines
 //! that were drawn beforehand are met or not, and the exit code is 0 either way. It differs only if
 //! something could not be measured. The rule: what is compared runs at the same time, is asked in
 //! turn, and every ratio is of one round.
@@ -18,7 +18,6 @@ mod gateway;
 mod latency;
 mod light;
 mod load;
-mod machine;
 mod memory;
 mod output;
 mod overload;
@@ -34,6 +33,7 @@ use arguments::{Arguments, Command, Part};
 use clap::Parser;
 use customs_test_support::bench_report::document;
 use customs_test_support::bench_report::findings::Findings;
+use customs_test_support::bench_report::machine::Machine;
 
 use session::Session;
 
@@ -50,7 +50,9 @@ fn main() -> Result<()> {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     let mut session = Session::begin(arguments)?;
-    let machine = machine::Machine::look(&session)?;
+    let machine = Machine::look()?
+        .with_tool("envoy", &session.envoy.version)
+        .with_tool("h2load", &session.h2load.version);
     println!("{}\n", machine.sentence());
     let mut found = Vec::new();
     for part in arguments.parts() {
@@ -68,7 +70,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     println!("{}", document::lines(&found));
     if arguments.publish {
-        output::publish(&machine, &found)?;
+        output::publish()?;
     }
     Ok(())
 }

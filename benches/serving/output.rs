@@ -1,7 +1,7 @@
 //! Writes findings to `target/bench/`, and into docs/ if `--publish` is given.
 //!
-//! The rule: every round's raw value is kept in the JSON, so that everything else can be derived
-//! from it again.
+//! The rule: every round's raw value is kept in the JSON, so that tables and plots can be derived from
+//! it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::arguments::Arguments;
-use crate::machine::Machine;
 use customs_test_support::bench_report::document;
 use customs_test_support::bench_report::findings::Findings;
-use customs_test_support::repository;
+use customs_test_support::bench_report::machine::Machine;
+use customs_test_support::{plots, published};
 
 /// Returns the folder `bench` in cargo's target folder.
 fn folder() -> Result<PathBuf> {
@@ -23,42 +23,27 @@ fn folder() -> Result<PathBuf> {
     Ok(target.join("bench"))
 }
 
-/// Writes everything that was found so far.
+/// Writes everything that was found so far: the data, its tables and its plots.
 pub(crate) fn write(machine: &Machine, arguments: &Arguments, found: &[Findings]) -> Result<()> {
     let folder = folder()?;
     fs::create_dir_all(&folder)?;
     let all = json!({ "machine": machine, "sizes": arguments.sizes(), "parts": found });
-    fs::write(
-        folder.join("serving.json"),
-        serde_json::to_string_pretty(&all)? + "\n",
-    )?;
-    fs::write(
-        folder.join("table.md"),
-        document::render(&machine.sentence(), found, ""),
-    )?;
-    write_pictures(&folder, found)
-}
-
-/// Puts tables and pictures into docs/, replacing those of an earlier run.
-pub(crate) fn publish(machine: &Machine, found: &[Findings]) -> Result<()> {
-    let docs = repository().join("docs");
-    let (pictures, page) = (docs.join("benchmarks"), docs.join("BENCHMARKS.md"));
-    fs::create_dir_all(&pictures)?;
-    write_pictures(&pictures, found)?;
-    fs::copy(
-        folder()?.join("serving.json"),
-        pictures.join("serving.json"),
-    )?;
-    let text = document::render(&machine.sentence(), found, "benchmarks/");
-    let old = fs::read_to_string(&page)?;
-    let new = document::take_in(&old, document::SERVING, &text)
-        .context("docs/BENCHMARKS.md has no marks of serving")?;
-    Ok(fs::write(&page, new)?)
-}
-
-fn write_pictures(folder: &Path, found: &[Findings]) -> Result<()> {
-    for picture in found.iter().flat_map(|part| &part.pictures) {
-        fs::write(folder.join(picture.file), &picture.svg)?;
+    let text = serde_json::to_string_pretty(&all)? + "\n";
+    fs::write(folder.join(plots::serving::DATA), &text)?;
+    let plots = plots::serving::draw(&serde_json::from_str(&text)?)?;
+    for plot in &plots {
+        fs::write(folder.join(plot.file), &plot.svg)?;
     }
+    let beside = plots::serving::beside_tables(&plots);
+    let tables = document::render(&machine.sentence(), found, &beside, "");
+    fs::write(folder.join("table.md"), tables)?;
+    Ok(())
+}
+
+/// Puts the data into docs/, and with it the tables and plots that are derived from it.
+pub(crate) fn publish() -> Result<()> {
+    let data = plots::serving::DATA;
+    fs::copy(folder()?.join(data), plots::folder().join(data))?;
+    published::write_all()?;
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
         session.sizes.rounds,
         customs_test_support::bench_report::document::count(USUAL_RATE as f64)
     );
-    let mut findings = Findings::new("reload", "us until the answer, or s", how);
+    let mut findings = Findings::new("reload", "µs until the answer, or s", how);
     let layout = cpu::floor_layout(session)?;
     let floor = Server::floor(session, Kind::Tonic, layout)?;
     let mut customs = CustomsServer::start(session, MANY, Record::File)?;

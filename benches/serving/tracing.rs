@@ -71,7 +71,7 @@ struct Subject {
 }
 
 pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
-    let mut findings = Findings::new("tracing", "us of CPU a check", how(session));
+    let mut findings = Findings::new("tracing", "µs of CPU a check", how(session));
     let runtime = Runtime::new()?;
     let arrived = Arc::<AtomicU64>::default();
     let collector = runtime.block_on(collector(arrived.clone()))?;

@@ -18,18 +18,13 @@ use customs_engine::time::UnixNanos;
 use customs_policy::compile;
 use customs_policy::source::{self, PolicyFile, Source};
 use customs_record::scan::{self, RecordFold, ScanInput, ScanOptions, ScannedRecord};
-use customs_test_support::bench_report::document::{count, take_in};
-use customs_test_support::bench_report::picture::{colour, document, line, text};
-use customs_test_support::repository;
-use customs_test_support::week::WeekPaths;
+use customs_test_support::bench_report::document::count;
+use customs_test_support::bench_report::grants::{Grants, NamespaceGrants};
+use customs_test_support::week::{WeekPaths, WeekSummary};
+use customs_test_support::{plots, published};
 
 /// How many different requests to a host are asked.
 const REQUESTS: usize = 8;
-
-/// The document with the table, the name of its marks, and the picture.
-const DOCUMENT: &str = "docs/BENCHMARKS.md";
-const MARKS: &str = "grants";
-const PICTURE: &str = "docs/benchmarks/grants.svg";
 
 /// One request, without its caller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,18 +120,7 @@ fn is_allowed(snapshot: &Snapshot, principal: &str, shape: &Shape, now: i128) ->
     snapshot.decide(&request, UnixNanos(now)).verdict.effect() == Effect::Allow
 }
 
-/// What is open to the accounts of a namespace.
-#[derive(Debug, Default)]
-struct Row {
-    accounts: usize,
-    used: usize,
-    before: usize,
-    after: usize,
-    entries_before: usize,
-    entries_after: usize,
-}
-
-/// Compares, and prints a table in Markdown.
+/// Compares, and prints a table in Markdown; `publishes` puts it with its plot into docs/.
 pub(crate) fn run(week: &Path, suggested: &Path, publishes: bool) -> Result<()> {
     let paths = WeekPaths::of(week);
     let inputs: Vec<ScanInput> = paths.segments()?.into_iter().map(ScanInput::from).collect();
@@ -155,7 +139,7 @@ pub(crate) fn run(week: &Path, suggested: &Path, publishes: bool) -> Result<()> 
         "a file cannot be read"
     );
     let (before, after) = (load(&paths.policies())?, load(suggested)?);
-    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, NamespaceGrants> = BTreeMap::new();
     for ((namespace, principal), hosts) in &seen.reached {
         let row = rows.entry(namespace).or_default();
         row.accounts += 1;
@@ -164,20 +148,32 @@ pub(crate) fn run(week: &Path, suggested: &Path, publishes: bool) -> Result<()> 
         row.after += seen.open(&after, principal);
     }
     for (namespace, row) in &mut rows {
+        row.namespace = (*namespace).to_owned();
         row.entries_before = entries(&before, namespace);
         row.entries_after = entries(&after, namespace);
     }
-    let table = table(&rows, seen.shapes.len());
-    println!("{table}");
+    let found = Grants {
+        about: about(&paths)?,
+        hosts: seen.shapes.len(),
+        namespaces: rows.into_values().collect(),
+    };
+    println!("{}", found.table());
     if publishes {
-        let page = repository().join(DOCUMENT);
-        let old = fs::read_to_string(&page)?;
-        let new =
-            take_in(&old, MARKS, &table).context("docs/BENCHMARKS.md has no marks of grants")?;
-        fs::write(&page, new)?;
-        fs::write(repository().join(PICTURE), picture(&rows))?;
+        let text = serde_json::to_string_pretty(&found)? + "\n";
+        fs::write(plots::folder().join(plots::grants::DATA), text)?;
+        published::write_all()?;
     }
     Ok(())
+}
+
+/// Says which week was compared.
+fn about(paths: &WeekPaths) -> Result<String> {
+    let summary = WeekSummary::read(paths)?;
+    let crossings = count(summary.crossings as f64);
+    Ok(format!(
+        "A week of {crossings} crossings, seed {}.",
+        summary.seed
+    ))
 }
 
 /// Returns how many `allow` entries the policies of a namespace have.
@@ -218,79 +214,4 @@ fn load(directory: &Path) -> Result<Snapshot> {
         Ok(compiled) => Ok(compiled.snapshot),
         Err(problems) => anyhow::bail!("{}: {problems:?}", directory.display()),
     }
-}
-
-fn table(rows: &BTreeMap<&str, Row>, hosts: usize) -> String {
-    let number = |number: usize| count(number as f64);
-    let mut out = format!(
-        "Pairs of an account and one of the {} hosts that were reached in the week:\n\n\
-         | namespace | accounts | used | open before | open after | `allow` entries before | after |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-        number(hosts)
-    );
-    let mut sum = Row::default();
-    let mut add = |name: &str, row: &Row| {
-        out.push_str(&format!(
-            "| {name} | {} | {} | {} | {} | {} | {} |\n",
-            number(row.accounts),
-            number(row.used),
-            number(row.before),
-            number(row.after),
-            number(row.entries_before),
-            number(row.entries_after)
-        ));
-    };
-    for (namespace, row) in rows {
-        add(namespace, row);
-        sum.accounts += row.accounts;
-        sum.used += row.used;
-        sum.before += row.before;
-        sum.after += row.after;
-        sum.entries_before += row.entries_before;
-        sum.entries_after += row.entries_after;
-    }
-    add("**all**", &sum);
-    out
-}
-
-/// Draws two bars for each namespace: what was open, and what is.
-fn picture(rows: &BTreeMap<&str, Row>) -> String {
-    const LEFT: f64 = 110.0;
-    const WIDE: f64 = 560.0;
-    const HIGH: f64 = 22.0;
-    const TOP: f64 = 56.0;
-    let most = rows
-        .values()
-        .map(|row| row.before.max(row.after))
-        .max()
-        .unwrap_or(1) as f64;
-    let mut content = text(
-        LEFT,
-        44.0,
-        "start",
-        "open before (blue) and after (orange), used (line)",
-    );
-    for (place, (namespace, row)) in rows.iter().enumerate() {
-        let top = TOP + HIGH * place as f64;
-        content.push_str(&text(LEFT - 8.0, top + 14.0, "end", namespace));
-        for (nth, pairs) in [row.before, row.after].into_iter().enumerate() {
-            content.push_str(&format!(
-                "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"8\" fill=\"{}\"/>\n",
-                top + 1.0 + 9.0 * nth as f64,
-                pairs as f64 / most * WIDE,
-                colour(nth)
-            ));
-        }
-        let used = LEFT + row.used as f64 / most * WIDE;
-        content.push_str(&line("interval", [used, top, used, top + 19.0]));
-        let label = format!("{} to {}", row.before, row.after);
-        let end = LEFT + row.before.max(row.after) as f64 / most * WIDE;
-        content.push_str(&text(end + 6.0, top + 14.0, "start", &label));
-    }
-    let height = TOP + HIGH * rows.len() as f64 + 12.0;
-    document(
-        height,
-        "Hosts open to the accounts of each namespace",
-        &content,
-    )
 }

@@ -89,7 +89,7 @@ struct GrantsArgs {
     directory: PathBuf,
     /// The directory that `customs suggest --output` wrote
     suggested: PathBuf,
-    /// Put the table and the picture into docs/
+    /// Put the counts, their table and their plot into docs/
     #[arg(long)]
     publish: bool,
 }

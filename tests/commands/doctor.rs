@@ -34,7 +34,7 @@ fn a_healthy_set_up_says_so_and_what_was_checked() {
     assert_eq!(ended.last_line(), "Nothing is wrong in what was checked.");
     for line in [
         "Checked:",
-        "  every filter chain of the gateway asks customs: Envoy",
+        "  every filter chain of the gateway asks customs:",
         "Not checked:",
         "  replicas of customs: give --admin ADDR[,ADDR..]",
     ] {
@@ -48,13 +48,16 @@ fn a_fault_is_told_with_its_meaning_and_remedy() {
     let files = "--envoy DUMPS/no-timeout/gateway.json --mesh-config DUMPS/no-timeout/mesh.yaml";
     let text = doctor(&folder, files);
     assert_eq!(text.code, Some(1), "{text:?}");
+    // Where a line breaks depends on the length of the paths.
+    let words: Vec<&str> = text.stdout.split_whitespace().collect();
+    let joined = words.join(" ");
     for part in [
         "error: timeout-missing: provider `customs`",
         "no `timeout`",
         "the filter waits 600 s, which is Istio's default",
-        "    timeout: 0.5s",
+        "timeout: 0.5s",
     ] {
-        assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
+        assert!(joined.contains(part), "{part}: {}", text.stdout);
     }
     assert_eq!(text.last_line(), "1 error.");
     let json = doctor(&folder, &format!("{files} --format json"));

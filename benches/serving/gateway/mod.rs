@@ -9,7 +9,6 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 mod compare;
 pub(crate) mod config;
-mod figures;
 pub(crate) mod filters;
 mod rbac;
 pub(crate) mod setup;
@@ -28,9 +27,11 @@ use crate::session::{Session, order};
 use certificates::Certificates;
 use client::Clients;
 use customs_test_support::bench_report::findings::Findings;
+use customs_test_support::bench_report::gateway::{
+    ALL_CPU, BARE, CUSTOMS, ENVOY_CPU, FLOOR, NONE, P50, P99, RBAC_SIZES, RbacKind, SERVER_CPU,
+};
 use customs_test_support::bench_report::proc::CpuTime;
 use customs_test_support::bench_report::statistics::percentile;
-use figures::{ALL_CPU, BARE, CUSTOMS, ENVOY_CPU, FLOOR, NONE, P50, P99, SERVER_CPU};
 use setup::Setup;
 
 pub(crate) fn measure(session: &mut Session) -> Result<Findings> {
@@ -78,10 +79,9 @@ fn plans<'s>(floor: &'s Server, customs: &'s Server, bare: &'s Server) -> Vec<Pl
         (CUSTOMS.to_owned(), filters::asking(), Some(customs)),
         (BARE.to_owned(), filters::asking(), Some(bare)),
     ];
-    for kind in rbac::Kind::ALL {
-        plans.extend(
-            rbac::SIZES.map(|size| (kind.name(size), vec![rbac::filter(kind, size)], None)),
-        );
+    for kind in RbacKind::ALL {
+        plans
+            .extend(RBAC_SIZES.map(|size| (kind.name(size), vec![rbac::filter(kind, size)], None)));
     }
     plans
 }

@@ -6,52 +6,25 @@
 use serde_json::{Map, Value, json};
 
 use super::config;
-use customs_test_support::bench_report::document::count;
+use customs_test_support::bench_report::gateway::RbacKind;
 
-/// The numbers of policies.
-pub(super) const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
-
-/// What a policy denies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A namespace may go nowhere.
-    AnyHost,
-    /// A namespace may not go to one host, a different one in each policy.
-    DistinctHosts,
-}
-
-impl Kind {
-    pub(super) const ALL: [Kind; 2] = [Kind::AnyHost, Kind::DistinctHosts];
-
-    /// Returns the name in the tables.
-    pub(super) fn name(self, size: usize) -> String {
-        format!("RBAC, {} policies {}", count(size as f64), self.what())
-    }
-
-    /// Returns what the policies deny, in words.
-    pub(super) fn what(self) -> &'static str {
-        match self {
-            Kind::AnyHost => "by namespace",
-            Kind::DistinctHosts => "by namespace and host",
-        }
-    }
-
-    fn permission(self, number: usize) -> Value {
-        match self {
-            Kind::AnyHost => json!({ "any": true }),
-            Kind::DistinctHosts => {
-                let host = json!({ "exact": format!("api{number}.elsewhere.example"), "ignore_case": true });
-                any_of(
-                    "rules",
-                    json!({ "header": { "name": ":authority", "string_match": host } }),
-                )
-            }
+/// Returns what a policy with this number permits no caller of its namespace to do.
+fn permission(kind: RbacKind, number: usize) -> Value {
+    match kind {
+        RbacKind::AnyHost => json!({ "any": true }),
+        RbacKind::DistinctHosts => {
+            let host =
+                json!({ "exact": format!("api{number}.elsewhere.example"), "ignore_case": true });
+            any_of(
+                "rules",
+                json!({ "header": { "name": ":authority", "string_match": host } }),
+            )
         }
     }
 }
 
 /// Returns the filter with `size` policies.
-pub(super) fn filter(kind: Kind, size: usize) -> Value {
+pub(super) fn filter(kind: RbacKind, size: usize) -> Value {
     let named = |number| {
         (
             format!("ns[istio-system]-policy[deny-{number:05}]-rule[0]"),
@@ -67,14 +40,14 @@ pub(super) fn filter(kind: Kind, size: usize) -> Value {
     )
 }
 
-fn policy(kind: Kind, number: usize) -> Value {
+fn policy(kind: RbacKind, number: usize) -> Value {
     let namespace = json!({ "safe_regex": { "regex": format!(".*/ns/team-{number}/.*") } });
     let caller = any_of(
         "ids",
         json!({ "authenticated": { "principal_name": namespace } }),
     );
     json!({
-        "permissions": [{ "and_rules": { "rules": [kind.permission(number)] } }],
+        "permissions": [{ "and_rules": { "rules": [permission(kind, number)] } }],
         "principals": [{ "and_ids": { "ids": [caller] } }],
     })
 }

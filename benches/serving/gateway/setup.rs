@@ -57,7 +57,7 @@ impl Setup<'_> {
     pub(crate) fn must_have_filtered(&self) -> Result<()> {
         let statistic = match &self.server {
             Some(_) => "http.bench.ext_authz.ok",
-            None if self.name == super::figures::NONE => return Ok(()),
+            None if self.name == customs_test_support::bench_report::gateway::NONE => return Ok(()),
             None => "http.bench.rbac.allowed",
         };
         let counted = self.envoy.counter(statistic)?;

@@ -27,7 +27,7 @@ use customs_test_support::bench_report::findings::Findings;
 
 /// The Envoy that asks no server.
 const NONE: &str = "no filter";
-const ENVOY_CPU: &str = "CPU of Envoy, us";
+const ENVOY_CPU: &str = "CPU of Envoy, µs";
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -26,10 +26,10 @@ pub(crate) const RATE: u64 = 1_000;
 const CONNECTIONS: [usize; 2] = [1, 4];
 
 /// What is measured of each server.
-const CPU: &str = "CPU, us";
+const CPU: &str = "CPU, µs";
 const WAKES: &str = "wake-ups";
-const P50: &str = "p50, us";
-const P99: &str = "p99, us";
+const P50: &str = "p50, µs";
+const P99: &str = "p99, µs";
 
 /// What each check may cost, compared with the floor, and with the earlier build.
 const TO_FLOOR: f64 = 1.0;

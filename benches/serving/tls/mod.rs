@@ -25,11 +25,11 @@ use customs_test_support::bench_report::findings::Findings;
 use customs_test_support::bench_report::statistics::Estimate;
 
 /// What is measured of each server.
-const BUSY: &str = "4x64: CPU a check, us";
-const LIGHT: &str = "1,000/s: CPU a check, us";
-const LIGHT_P50: &str = "1,000/s: p50, us";
-const LIGHT_P99: &str = "1,000/s: p99, us";
-const CONNECTION: &str = "a new connection: CPU, us";
+const BUSY: &str = "4x64: CPU a check, µs";
+const LIGHT: &str = "1,000/s: CPU a check, µs";
+const LIGHT_P50: &str = "1,000/s: p50, µs";
+const LIGHT_P99: &str = "1,000/s: p99, µs";
+const CONNECTION: &str = "a new connection: CPU, µs";
 const RATE_OF_CONNECTIONS: &str = "new connections a second";
 
 /// How much customs with TLS may take, compared with the floor with TLS.
@@ -199,7 +199,7 @@ fn added(findings: &Findings, condition: &str, [plain, tls]: [&str; 2]) -> Strin
         None => "was not measured".to_owned(),
         Some(Estimate { low, median, high }) => {
             let [low, median, high] = [low, median, high].map(number);
-            format!("{median} us ({low} to {high})")
+            format!("{median} µs ({low} to {high})")
         }
     }
 }

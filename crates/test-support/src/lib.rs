@@ -47,12 +47,16 @@ pub mod http2;
 #[cfg(feature = "grpc")]
 pub mod load;
 pub mod offered_load;
+#[cfg(feature = "plots")]
+pub mod plots;
 #[cfg(feature = "rig")]
 pub mod policies;
 #[cfg(feature = "rig")]
 pub mod ports;
 #[cfg(feature = "rig")]
 pub mod process;
+#[cfg(feature = "plots")]
+pub mod published;
 #[cfg(feature = "grpc")]
 pub mod raw_bytes;
 #[cfg(feature = "rig")]

@@ -10,17 +10,22 @@ use super::statistics::{ENOUGH_ROUNDS, Estimate};
 /// The name in the marks around the figures of the serving benchmark.
 pub const SERVING: &str = "serving";
 
-/// Renders all findings. `machine` says where they were measured; pictures are linked from
-/// `folder`.
-pub fn render(machine: &str, findings: &[Findings], folder: &str) -> String {
+/// A plot beside the figures of a part.
+#[derive(Clone, Debug)]
+pub struct PartPlot {
+    pub part: &'static str,
+    pub file: &'static str,
+    /// What it shows, for readers who cannot see it.
+    pub shows: String,
+}
+
+/// Renders all findings. `machine` says where they were measured; plots are linked from `folder`.
+pub fn render(machine: &str, findings: &[Findings], plots: &[PartPlot], folder: &str) -> String {
     let mut text = format!("{machine}\n\n{}", lines(findings));
     for part in findings {
-        text.push_str(&format!("\n### {}\n\n{}\n", title(part.part), part.how));
-        for picture in &part.pictures {
-            text.push_str(&format!(
-                "\n![{}]({folder}{})\n",
-                picture.shows, picture.file
-            ));
+        text.push_str(&format!("\n### {}\n\n{}\n", title(&part.part), part.how));
+        for plot in plots.iter().filter(|plot| plot.part == part.part) {
+            text.push_str(&format!("\n![{}]({folder}{})\n", plot.shows, plot.file));
         }
         text.push_str(&facts(part));
         text.push_str(&figures(part));
@@ -61,7 +66,7 @@ pub fn lines(findings: &[Findings]) -> String {
 }
 
 fn line_row(line: &Line) -> String {
-    let unit = line.unit;
+    let unit = &line.unit;
     let (median, interval) = match line.estimate {
         Some(Estimate { low, median, high }) => (
             format!("{} {unit}", number(median)),
@@ -90,7 +95,9 @@ fn facts(part: &Findings) -> String {
 /// Returns the absolute figures: a row for each subject, a column for each condition.
 fn figures(part: &Findings) -> String {
     let conditions = part.conditions();
-    let head = row([part.unit].into_iter().chain(conditions.iter().copied()));
+    let head = row([part.unit.as_str()]
+        .into_iter()
+        .chain(conditions.iter().copied()));
     let rule = row(std::iter::repeat_n("---", conditions.len() + 1));
     let mut rows = format!("\n{head}{rule}");
     for subject in part.subjects() {

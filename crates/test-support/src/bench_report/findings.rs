@@ -1,30 +1,28 @@
 //! What a part of the benchmark found: values of each round, lines that were drawn beforehand,
-//! facts, pictures.
+//! facts.
 //!
 //! It measures and writes nothing. The rule: every value of every round is kept, and a line is met
 //! if the lower end of its interval is at or below the bound.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::statistics::{Estimate, ratios};
 
 /// One part's findings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Findings {
-    pub part: &'static str,
+    pub part: String,
     /// One sentence: what was done.
     pub how: String,
     /// The unit of all values.
-    pub unit: &'static str,
+    pub unit: String,
     pub measures: Vec<Measure>,
     pub lines: Vec<Line>,
     pub facts: Vec<Fact>,
-    #[serde(skip)]
-    pub pictures: Vec<Picture>,
 }
 
 /// One value per round, of one server or configuration under one condition.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Measure {
     pub subject: String,
     pub condition: String,
@@ -32,10 +30,10 @@ pub struct Measure {
 }
 
 /// A bound that was set before anything was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Line {
     pub says: String,
-    pub unit: &'static str,
+    pub unit: String,
     pub bound: f64,
     pub rounds: Vec<f64>,
     pub estimate: Option<Estimate>,
@@ -43,28 +41,19 @@ pub struct Line {
 }
 
 /// A fact that was derived from the values.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Fact {
     pub about: String,
     pub says: String,
 }
 
-/// A picture, as SVG.
-#[derive(Debug)]
-pub struct Picture {
-    pub file: &'static str,
-    /// A description, for readers who cannot see it.
-    pub shows: String,
-    pub svg: String,
-}
-
 impl Line {
-    pub fn new(says: impl Into<String>, unit: &'static str, bound: f64, rounds: Vec<f64>) -> Line {
+    pub fn new(says: impl Into<String>, unit: &str, bound: f64, rounds: Vec<f64>) -> Line {
         let estimate = Estimate::of(&rounds);
         let met = estimate.is_some_and(|estimate| estimate.low <= bound);
         Line {
             says: says.into(),
-            unit,
+            unit: unit.to_owned(),
             bound,
             rounds,
             estimate,
@@ -74,15 +63,14 @@ impl Line {
 }
 
 impl Findings {
-    pub fn new(part: &'static str, unit: &'static str, how: impl Into<String>) -> Findings {
+    pub fn new(part: &str, unit: &str, how: impl Into<String>) -> Findings {
         Findings {
-            part,
+            part: part.to_owned(),
             how: how.into(),
-            unit,
+            unit: unit.to_owned(),
             measures: Vec::new(),
             lines: Vec::new(),
             facts: Vec::new(),
-            pictures: Vec::new(),
         }
     }
 

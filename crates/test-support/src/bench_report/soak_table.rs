@@ -1,30 +1,28 @@
-//! The table that the mixed load writes, and the picture of its last minutes.
+//! The table that the mixed load writes, and its last minutes.
 //!
 //! Nothing is measured here, and nothing is smoothed: rates are what happened between two samples.
 
 use anyhow::{Context, Result, ensure};
 
-use super::picture::timeline::{self, Panel};
-
-/// How much of the end is drawn.
+/// How much of the end is shown.
 const SHOWN_MINUTES: f64 = 10.0;
 
-/// The columns that are drawn, as the table names them.
+/// The columns that are read, as the table names them.
 const COLUMNS: [&str; 5] = ["seconds", "memory_kib", "descriptors", "checks", "wrong"];
 
 /// A sample: one value for each of [`COLUMNS`].
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    minute: f64,
-    memory_mib: f64,
-    descriptors: f64,
-    checks: f64,
-    wrong: f64,
+pub struct SoakRow {
+    pub minute: f64,
+    pub memory_mib: f64,
+    pub descriptors: f64,
+    pub checks: f64,
+    pub wrong: f64,
 }
 
 /// A run, in ascending order of time.
 #[derive(Clone, Debug)]
-pub struct SoakTable(Vec<Row>);
+pub struct SoakTable(Vec<SoakRow>);
 
 impl SoakTable {
     /// Reads a table of values separated by commas, whose first line names its columns.
@@ -51,7 +49,7 @@ impl SoakTable {
                 value.with_context(|| format!("line {number}: {field:?} is not a number"))
             };
             let [seconds, memory_kib, descriptors, checks, wrong] = places;
-            rows.push(Row {
+            rows.push(SoakRow {
                 minute: value(seconds)? / 60.0,
                 memory_mib: value(memory_kib)? / 1024.0,
                 descriptors: value(descriptors)?,
@@ -63,38 +61,44 @@ impl SoakTable {
         Ok(SoakTable(rows))
     }
 
-    /// Draws the last ten minutes, or all of a shorter run.
-    pub fn picture(&self) -> String {
+    /// Returns the samples of the last ten minutes, or all of a shorter run.
+    pub fn rows(&self) -> &[SoakRow] {
+        let (begin, _) = self.minutes();
+        let first = self.0.partition_point(|row| row.minute < begin);
+        self.0.get(first..).unwrap_or_default()
+    }
+
+    /// Returns the minutes that are shown: from when, and until when.
+    pub fn minutes(&self) -> (f64, f64) {
+        let first = self.0.first().map_or(0.0, |row| row.minute);
         let end = self.0.last().map_or(0.0, |row| row.minute);
-        let begin = (end - SHOWN_MINUTES).max(0.0);
-        let title = format!("Mixed load: minutes {begin:.0} to {end:.0} of a run");
-        let shown = || self.0.iter().filter(|row| row.minute >= begin);
-        let panel = |name: &str, value: fn(&Row) -> f64| Panel {
-            name: name.to_owned(),
-            points: shown().map(|row| (row.minute, value(row))).collect(),
-        };
-        let rates = self.0.windows(2).filter_map(|pair| {
+        ((end - SHOWN_MINUTES).max(first), end)
+    }
+
+    /// Returns the checks a second between each two samples that are shown.
+    pub fn rates(&self) -> Vec<(f64, f64)> {
+        let rates = self.rows().windows(2).filter_map(|pair| {
             let [before, row] = pair else { return None };
             let seconds = (row.minute - before.minute) * 60.0;
-            let is_shown = row.minute >= begin && seconds > 0.0;
-            is_shown.then(|| (row.minute, (row.checks - before.checks) / seconds))
+            (seconds > 0.0).then(|| (row.minute, (row.checks - before.checks) / seconds))
         });
-        let rates = Panel {
-            name: "checks a second".to_owned(),
-            points: rates.collect(),
-        };
-        timeline::draw(
-            &title,
-            "minutes since the beginning",
-            &[
-                panel("resident memory, MiB", |row| row.memory_mib),
-                panel("open descriptors", |row| row.descriptors),
-                rates,
-                panel("checks wrong or unanswered since the beginning", |row| {
-                    row.wrong
-                }),
-            ],
-        )
+        rates.collect()
+    }
+
+    /// Returns the table of what is shown, as the mixed load writes it.
+    pub fn csv(&self) -> String {
+        let mut csv = format!("{}\n", COLUMNS.join(","));
+        for row in self.rows() {
+            csv.push_str(&format!(
+                "{:.2},{:.0},{},{},{}\n",
+                row.minute * 60.0,
+                row.memory_mib * 1024.0,
+                row.descriptors,
+                row.checks,
+                row.wrong
+            ));
+        }
+        csv
     }
 }
 

@@ -5,7 +5,7 @@
 //! distribution of rounds. The interval runs from one of the sorted rounds to another, so that the
 //! true median is between them with 95 % confidence.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often the interval may miss the true median on one side.
 const MISS: f64 = 0.025;
@@ -14,7 +14,7 @@ const MISS: f64 = 0.025;
 pub const ENOUGH_ROUNDS: usize = 6;
 
 /// A median and its interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub low: f64,
     pub median: f64,
@@ -22,6 +22,15 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// A value that has no interval: one that was counted, or measured once.
+    pub fn exact(value: f64) -> Estimate {
+        Estimate {
+            low: value,
+            median: value,
+            high: value,
+        }
+    }
+
     /// Estimates from one value per round; `None` if there are no rounds.
     pub fn of(rounds: &[f64]) -> Option<Estimate> {
         let mut sorted = rounds.to_vec();

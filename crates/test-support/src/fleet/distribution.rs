@@ -47,7 +47,7 @@ const GIT_SYNC_PERIOD: f64 = 10.0;
 const GIT_FETCH: (f64, f64) = (0.5, 2.0);
 /// From a new pod until it is ready, with its image: scheduling, pulling, starting, loading.
 const NEW_POD: (f64, f64) = (4.0, 12.0);
-/// customs: a quarter of a second of quiet, then loading (docs/BENCHMARKS.md: 0.14 s to 1.8 s).
+/// customs: a quarter of a second of quiet, then loading (0.14 s to 1.8 s in the benchmarks).
 const LOAD: (f64, f64) = (0.4, 2.0);
 
 /// Returns when each replica has the change in force, in seconds after it was published, in

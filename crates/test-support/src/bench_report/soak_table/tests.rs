@@ -1,4 +1,4 @@
-//! The table of a run: which samples are drawn, and what is said of a table that has none.
+//! The table of a run: which samples are shown, and what is said of a table that has none.
 
 use super::SoakTable;
 
@@ -13,51 +13,33 @@ fn run(minutes: u32) -> String {
     [HEAD.to_owned()].into_iter().chain(rows).collect()
 }
 
-/// Returns the points of each curve.
-fn curves(picture: &str) -> Vec<Vec<&str>> {
-    let curves = picture
-        .lines()
-        .filter_map(|line| line.strip_prefix("<polyline points=\""));
-    curves
-        .map(|curve| curve.split('"').next().unwrap().split(' ').collect())
-        .collect()
-}
-
 #[test]
-fn the_last_ten_minutes_of_a_long_run_are_drawn() {
-    let picture = SoakTable::parse(&run(60)).unwrap().picture();
-    assert!(picture.contains("minutes 50 to 60 of a run"), "{picture}");
-    let lengths: Vec<usize> = curves(&picture).iter().map(Vec::len).collect();
-    assert_eq!(lengths, [11, 11, 11, 11]);
-}
-
-#[test]
-fn the_whole_of_a_short_run_is_drawn() {
-    let picture = SoakTable::parse(&run(3)).unwrap().picture();
-    assert!(picture.contains("minutes 0 to 3 of a run"), "{picture}");
+fn the_last_ten_minutes_of_a_long_run_are_shown() {
+    let table = SoakTable::parse(&run(60)).unwrap();
+    assert_eq!(table.minutes(), (50.0, 60.0));
+    assert_eq!(table.rows().len(), 11);
     // A rate needs two samples.
-    let lengths: Vec<usize> = curves(&picture).iter().map(Vec::len).collect();
-    assert_eq!(lengths, [4, 4, 3, 4]);
+    assert_eq!(table.rates().len(), 10);
 }
 
 #[test]
-fn what_is_flat_is_drawn_flat_and_what_is_zero_at_the_bottom() {
-    let picture = SoakTable::parse(&run(3)).unwrap().picture();
-    for curve in curves(&picture) {
-        let heights: Vec<&str> = curve
-            .iter()
-            .map(|point| point.split_once(',').unwrap().1)
-            .collect();
-        assert!(
-            heights.windows(2).all(|pair| pair[0] == pair[1]),
-            "{heights:?}"
-        );
-    }
-    assert!(!picture.contains("NaN") && !picture.contains("inf"));
+fn the_whole_of_a_short_run_is_shown() {
+    let table = SoakTable::parse(&run(3)).unwrap();
+    assert_eq!(table.minutes(), (0.0, 3.0));
+    assert_eq!(table.rows().len(), 4);
+    assert!(table.rates().iter().all(|(_, rate)| *rate == 1000.0));
 }
 
 #[test]
-fn a_table_that_cannot_be_drawn_is_an_error_that_says_why() {
+fn what_is_shown_can_be_kept_and_read_again() {
+    let table = SoakTable::parse(&run(60)).unwrap();
+    let kept = SoakTable::parse(&table.csv()).unwrap();
+    assert_eq!(kept.csv(), table.csv());
+    assert_eq!(kept.minutes(), table.minutes());
+}
+
+#[test]
+fn a_table_that_cannot_be_read_is_an_error_that_says_why() {
     for (csv, why) in [
         (String::new(), "no column \"seconds\""),
         (run(3).replace("wrong", "right"), "no column \"wrong\""),

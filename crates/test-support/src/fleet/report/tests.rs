@@ -1,78 +1,64 @@
-//! The page says what a run of today's model says, and every row has its figures.
+//! The kept runs are those of today's model, and every row has its figures.
 
-use std::fs;
-use std::path::Path;
-
-use super::{FLEET, LOADS, SCENARIOS, Way, cell, changes, make, run, ways_table};
-use crate::bench_report::document::take_in;
+use super::{Cell, FleetRuns, LOADS, SCENARIOS, Way, in_words, name_of, run};
+use crate::bench_report::statistics::Estimate;
 
 /// Few enough for a debug build.
-const CHECKS: usize = 20_000;
+const CHECKS: usize = 4_000;
 
-fn page() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    fs::read_to_string(root.join("docs/SCALE.md")).unwrap()
-}
-
+/// A short run of a cell is near the kept one, so another model is noticed.
 #[test]
-fn the_page_has_the_ways_of_today() {
-    let ways = Way::ALL.map(|way| (way, changes(way)));
-    let table = ways_table(&ways);
-    assert!(
-        page().contains(table.trim()),
-        "draw docs/SCALE.md again: cargo run --example simulate-fleet"
-    );
-}
-
-/// A short run of a cell is near the long one on the page, so another model is noticed.
-#[test]
-fn the_page_has_the_waits_of_today() {
-    let page = page();
-    let (name, ..) = SCENARIOS[0];
-    let row = page
-        .lines()
-        .find(|line| line.starts_with(&format!("| {name} |")))
-        .unwrap();
-    let cells: Vec<f64> = row
-        .split('|')
-        .skip(2)
-        .filter_map(|cell| cell.trim().parse().ok())
-        .collect();
-    for (load, written) in LOADS.iter().zip(cells).take(5) {
-        let found = run(&SCENARIOS[0], *load, 100_000).p99 as f64;
+fn the_kept_runs_are_those_of_the_model() {
+    let path = crate::repository().join("docs/benchmarks/fleet.json");
+    let kept: FleetRuns = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(kept.loads(), LOADS);
+    let scenario = SCENARIOS[0];
+    for load in LOADS.into_iter().take(5) {
+        let cell = kept.cell(&name_of(scenario), load).unwrap();
+        assert_eq!(cell.p99.len() as u64, kept.seeds);
+        let written = cell.p99().unwrap().median;
+        let found = run(scenario, load, 100_000, 0).p99 as f64;
         let error = (found - written).abs() / written;
-        assert!(error < 0.1, "{load} %: {found} us now, {written} written");
+        assert!(
+            error < 0.1,
+            "{load} %: {found} µs now, {written} written: make simulate-fleet"
+        );
     }
 }
 
 #[test]
-fn every_scenario_and_way_has_a_row_and_a_curve() {
-    let made = make(CHECKS);
-    for (name, ..) in SCENARIOS {
-        assert!(made.tables.contains(&format!("| {name} |")), "{name}");
-        assert!(made.waits.contains(name), "{name}");
+fn every_scenario_and_way_has_a_row() {
+    let tables = FleetRuns::simulate(CHECKS, 2).tables();
+    for scenario in SCENARIOS {
+        let row = format!("| {} |", name_of(scenario));
+        assert!(tables.contains(&row), "{row}");
     }
     for way in Way::ALL {
-        let name = way.name();
-        assert!(made.tables.contains(&format!("| {name} |")), "{name}");
-        assert!(made.distribution.contains(name), "{name}");
+        assert!(tables.contains(&format!("| {} |", way.name())), "{way:?}");
     }
+}
+
+#[test]
+fn a_seed_makes_a_run_the_same_on_any_thread() {
+    let [one, other] = [2, 2].map(|seeds| FleetRuns::simulate(CHECKS, seeds));
+    assert_eq!(one.tables(), other.tables());
+    let cell = &one.cells[0];
+    assert_eq!(
+        cell.p99,
+        [0, 1].map(|seed| run(SCENARIOS[0], LOADS[0], CHECKS, seed).p99)
+    );
 }
 
 #[test]
 fn refused_checks_are_named_beside_the_wait() {
-    let beyond = run(&SCENARIOS[2], 90, CHECKS * 20);
-    assert!(beyond.refused > 0.0);
-    assert!(cell(beyond).contains("% refused"), "{}", cell(beyond));
-}
-
-#[test]
-fn only_the_part_between_the_marks_is_replaced() {
-    let document = "before\n<!-- fleet: begin -->\nold\n<!-- fleet: end -->\nafter\n";
-    let written = take_in(document, FLEET, "new\n").unwrap();
-    assert_eq!(
-        written,
-        "before\n<!-- fleet: begin -->\n\nnew\n\n<!-- fleet: end -->\nafter\n"
-    );
-    assert_eq!(take_in("no marks", FLEET, "new"), None);
+    let waits = run(SCENARIOS[2], 90, CHECKS * 100, 0);
+    assert!(waits.refused > 0.0);
+    let cell = Cell {
+        scenario: String::new(),
+        load: 90,
+        p99: vec![waits.p99],
+        refused: vec![waits.refused],
+    };
+    assert!(in_words(&cell).contains("% refused"));
+    assert_eq!(cell.p99(), Some(Estimate::exact(waits.p99 as f64)));
 }
