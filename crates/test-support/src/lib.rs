@@ -53,6 +53,8 @@ pub mod policies;
 pub mod ports;
 #[cfg(feature = "rig")]
 pub mod process;
+#[cfg(feature = "rig")]
+pub mod pty;
 #[cfg(feature = "grpc")]
 pub mod raw_bytes;
 #[cfg(feature = "rig")]
