@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     missing_docs
 )]
 
@@ -19,6 +20,7 @@ mod examples;
 mod export;
 mod hints;
 mod lint;
+mod manual;
 mod mesh;
 mod near;
 mod others;
@@ -28,7 +30,9 @@ mod reach;
 mod replay;
 mod requests;
 mod search;
+mod shells;
 mod suggest;
+mod terminal;
 mod tutorial;
 mod validator;
 
