@@ -19,6 +19,7 @@ mod documents;
 mod examples;
 mod export;
 mod hints;
+mod junit;
 mod lint;
 mod manual;
 mod mesh;
