@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::durations::positive_duration;
 use super::settings::{SettingValueError, SettingsError, section};
+use super::terminal;
 use customs_audit::checkpoint::Every;
 use customs_audit::config::{self, SinkConfig, Target};
 use customs_audit::redact::{self, RedactConfig};
@@ -235,7 +236,10 @@ fn sink_configs(texts: &[String], wrong: &mut SettingsError) -> (Vec<SinkConfig>
 }
 
 fn sink(text: &str) -> Result<SinkConfig, SettingValueError> {
-    let sink: SinkConfig = text.parse().map_err(SettingValueError::Sink)?;
+    let mut sink: SinkConfig = text.parse().map_err(SettingValueError::Sink)?;
+    if let Some(pretty) = &mut sink.pretty {
+        pretty.is_coloured = terminal::takes_colours(&std::io::stdout());
+    }
     if let Target::Tail(address) = &sink.target {
         let expected = "`tail:HOST:PORT` or `tail:unix:PATH`";
         match address.parse::<Address>() {

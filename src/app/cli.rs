@@ -6,6 +6,8 @@
 mod audit;
 mod client_tls;
 mod environment;
+pub mod exit_codes;
+pub(crate) mod manual;
 mod mesh;
 mod operators;
 mod proofs;
@@ -18,13 +20,15 @@ mod times;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use audit::{
-    AuditCommand, Color, EffectFilter, ExportArgs, ExportPartition, ExtractArgs, FilterArgs,
-    StatsArgs, StatsFormat, TailArgs, TailFormat, VerifyArgs, VerifyFormat,
+    AuditCommand, EffectFilter, ExportArgs, ExportPartition, ExtractArgs, FilterArgs, StatsArgs,
+    StatsFormat, TailArgs, TailFormat, VerifyArgs, VerifyFormat,
 };
 
 pub use client_tls::ClientTlsArgs;
@@ -53,79 +57,148 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+    /// When to use colours
+    ///
+    /// The environment decides under `auto`: NO_COLOR uses none, CLICOLOR_FORCE uses them
+    /// everywhere. Without either they are used on a terminal.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 900
+    )]
+    pub color: Color,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// As the environment says, or else on a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
 }
 
 /// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Answer Envoy's checks with the policies of one or more directories
+    /// Answer the checks of Envoy
+    ///
+    /// The server decides each check by its policies, and writes a record of each decision to the
+    /// audit log. Changed policies take effect without a restart.
     Serve(Box<ServeArgs>),
-    /// Print every setting with its default, as YAML that --config accepts
+    /// Print every setting with its default
+    ///
+    /// The output is YAML with comments, which --config accepts.
     Settings,
-    /// Report every problem in policy files, as `serve` would
+    /// Report every problem in policy files
+    ///
+    /// The errors are those of a server with the same settings. The warnings name policies that
+    /// load and do not do what they seem to: entries that never match, entries that others cover,
+    /// and grants that expire soon.
     Lint(Box<LintArgs>),
-    /// Run the *.cases.yaml test files next to the policies
+    /// Run the test cases beside the policies
+    ///
+    /// A case is a request with the decision that its author expects. Cases are in files whose
+    /// names end in .cases.yaml. The output names the rules that no case exercises.
     Test(Box<TestArgs>),
-    /// Explain the decision for one request, stage by stage; exits with 0 for allow, 1 for deny, 2
-    /// for no answer
+    /// Explain the decision for one request
+    ///
+    /// The answer shows each stage of the decision, and the rules that matter in it. The policies
+    /// of DIR decide, or with --admin those of a running server.
     Check(Box<CheckArgs>),
-    /// Print the rules and verdicts that differ between two policy sets, for all requests; exits with
-    /// 0 if no verdict differs, 1 if some do, 2 for no answer, 3 if that is not proved
+    /// Compare two policy sets for all requests
+    ///
+    /// The command compares the decisions for every possible request, not for a sample. It prints
+    /// the rules that differ, and the requests whose verdict differs. Differences in the dry run,
+    /// the reason or the rule alone are printed and do not fail.
     Diff(Box<DiffArgs>),
-    /// Explain the decision for one request at a moment of the past, with the policies and settings
-    /// that were in force then; exits with 0 for allow, 1 for deny, 3 if servers differ, 2 for no
-    /// answer
+    /// Explain the decision for one request in the past
+    ///
+    /// The audit log says which revision was in force at the time, and the policy archive has its
+    /// policies and settings.
     At(Box<AtArgs>),
-    /// Decide recorded requests again with other policies, and print which verdicts change; exits
-    /// with 0 if only expected ones do, 1 if others do, 3 if some decision cannot be answered, 2 for
-    /// no answer
+    /// Decide recorded requests again with other policies
+    ///
+    /// The output counts the verdicts that change, with their callers and hosts.
     Replay(Box<ReplayArgs>),
-    /// Prove that policies keep their guards for every request, or find one that breaks them; exits
-    /// with 0 if all are proved, 1 if one is broken, 3 if one is not proved, 2 for no answer
+    /// Prove that policies keep their guards
+    ///
+    /// A PolicyGuard says what must hold for every request. The command proves it, or prints a
+    /// request that breaks it.
     Prove(Box<ProveArgs>),
-    /// Print which callers may go to a destination, and what lets them or stops them
+    /// Print which callers may reach a destination
+    ///
+    /// The answer covers every caller, and names the rule that lets or stops them. The policies of
+    /// DIR decide, or with --admin those of a running server.
     WhoCan(Box<WhoCanArgs>),
-    /// Print where callers may go, and what lets them
+    /// Print which destinations callers may reach
+    ///
+    /// The answer covers every request, and names the rule that lets them. The policies of DIR
+    /// decide, or with --admin those of a running server.
     CanReach(Box<CanReachArgs>),
-    /// Write the least policies that permit what crossed, or say which grants of a set are not
-    /// needed; exits with 0 for policies, 2 for no answer; with --tighten, 0 if every grant is
-    /// needed, 1 if some are not
+    /// Suggest the least policies that recorded requests need
+    ///
+    /// With --tighten, the command prints which grants of existing policies the requests did not
+    /// need.
     Suggest(Box<SuggestArgs>),
-    /// Print the revision of the policy set that `serve` would have in force
+    /// Print the revision of a policy set
+    ///
+    /// The revision is the one that a server with these directories and settings has in force.
     Revision(Box<RevisionArgs>),
-    /// Print what replicas have in force, and whether they agree; exits with 0 if all are ready and
-    /// agree, 1 if not, 2 for an invalid flag
+    /// Print what replicas have in force
+    ///
+    /// The output has a line for each replica, and says whether all are ready and agree.
     Status(Box<StatusArgs>),
-    /// Say what is wrong with customs, its gateways and the mesh around them; exits with 0 if nothing
-    /// is, 1 if something is, 2 for no answer
+    /// Find what is wrong with customs and its gateways
+    ///
+    /// The command compares what servers, Envoys, the mesh configuration and files say. Each
+    /// finding has its evidence and a remedy. Give at least one source of evidence.
     Doctor(Box<DoctorArgs>),
-    /// Print the configuration with which a gateway asks customs
+    /// Print the configuration of a gateway
+    ///
+    /// With this configuration, a gateway asks customs about each request.
     Mesh {
         /// The gateway.
         #[command(subcommand)]
         command: MeshCommand,
     },
-    /// Verify, count, search and follow the audit log that a server writes
+    /// Verify, search, count and export the audit log
+    ///
+    /// The commands read what servers write, and change nothing.
     Audit {
         /// The tool.
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Print the JSON Schema of policy files, for editors
+    /// Print the JSON Schema of policy files
+    ///
+    /// Editors complete and check policies with it.
     Schema {
         /// One kind of document [default: all kinds]
         #[arg(value_name = "KIND", ignore_case = true)]
         kind: Option<SchemaKind>,
     },
     /// Print the completion script of a shell
+    ///
+    /// The script completes commands, flags and values.
     Completions {
         /// The shell
         shell: Shell,
     },
     /// Print a man page
+    ///
+    /// Each command has a page.
     Man {
-        /// The command to describe [default: customs itself]
-        command: Option<String>,
+        /// The command, such as audit verify [default: customs itself]
+        #[arg(value_name = "COMMAND", conflicts_with = "output")]
+        command: Vec<String>,
+        /// Write every page into this directory instead
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -133,9 +206,9 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct LintArgs {
     #[command(flatten)]
-    pub(super) read: ReadArgs,
-    #[command(flatten)]
     pub(super) options: LintOptions,
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
 }
 
 /// What `lint` looks for, and how it prints it.
@@ -150,10 +223,12 @@ pub struct LintOptions {
     /// The time to assume, such as 2026-12-31T00:00:00Z [default: the current time]
     #[arg(long, value_name = "TIME")]
     pub(super) now: Option<Timestamp>,
-    /// Report grants that expire within this many days; 0 reports only those that have expired
+    /// Report grants that expire within this many days
+    ///
+    /// 0 reports only those that have expired.
     #[arg(long, value_name = "N", default_value_t = EXPIRY_DAYS)]
     pub(super) expiry_days: u32,
-    /// Report what this older version of customs would refuse, such as 0.1
+    /// Report what this older version of customs refuses, such as 0.1
     #[arg(long, value_name = "VERSION")]
     pub(super) target: Option<LanguageVersion>,
 }
@@ -174,14 +249,16 @@ pub enum LintFormat {
 /// The flags of `test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    #[command(flatten)]
-    pub(super) read: ReadArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: TestFormat,
-    /// Treat the directories as the sources of one set, as `serve` does, instead of as one set each
+    /// Treat the directories as one set, as serve does
+    ///
+    /// Without this flag, each directory is a set of its own.
     #[arg(long)]
     pub(super) together: bool,
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
 }
 
 /// How `test` prints results.
@@ -198,35 +275,41 @@ pub enum TestFormat {
 /// The flags of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    #[command(flatten)]
-    pub(super) read: ReadArgs,
-    #[command(flatten)]
-    pub(super) query: CheckQueryArgs,
-    /// The time of the request, such as 2026-12-31T00:00:00Z [default: the current time]
-    #[arg(long, value_name = "TIME")]
-    pub(super) now: Option<Timestamp>,
-    /// Ask a running server at its --admin address: HOST:PORT, https://HOST:PORT or unix:PATH. Its
-    /// policies and settings decide, and DIR is not read
+    /// Ask a running server: HOST:PORT, https://HOST:PORT or unix:PATH
+    ///
+    /// The address is that of --admin of the server. Its policies and settings decide, and DIR is
+    /// not read.
     #[arg(long, value_name = "ADDR")]
     pub(super) admin: Option<String>,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: CheckFormat,
+    /// The time of the request, such as 2026-12-31T00:00:00Z [default: the current time]
+    #[arg(long, value_name = "TIME", help_heading = "Request")]
+    pub(super) now: Option<Timestamp>,
+    #[command(flatten)]
+    pub(super) query: CheckQueryArgs,
+    #[command(flatten)]
+    pub(super) read: ReadArgs,
     #[command(flatten)]
     pub(super) tls: ClientTlsArgs,
 }
 
 /// The request that `check` explains: in the fields of test cases, or as a whole CheckRequest.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Request")]
 pub struct CheckQueryArgs {
     /// The caller: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
     #[arg(long, value_name = "CALLER", required_unless_present = "request")]
     pub(super) from: Option<String>,
-    /// The destination: http(s)://HOST/PATH or http(s)://HOST:PORT/PATH, tcp://SNI:PORT, or
-    /// tcp://:PORT for a connection without SNI
+    /// The destination: http(s)://HOST[:PORT]/PATH or tcp://SNI:PORT
+    ///
+    /// tcp://:PORT is a connection without SNI.
     #[arg(long, value_name = "URL", required_unless_present = "request")]
     pub(super) to: Option<String>,
-    /// A file with a whole CheckRequest as JSON, as Envoy sends it; - reads stdin
+    /// A file with a whole CheckRequest as JSON; - reads stdin
+    ///
+    /// A CheckRequest is what Envoy sends. It takes the place of every other flag of the request.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "method", "header", "listener_port", "source_ip", "sni"])]
     pub(super) request: Option<PathBuf>,
     /// The HTTP method [default: GET]
@@ -249,31 +332,34 @@ pub struct CheckQueryArgs {
 /// The flags of `at`.
 #[derive(Debug, Args)]
 pub struct AtArgs {
-    /// The moment: 2h or 3d (ago), yesterday, 2026-12-31T10:00 (UTC) or 2026-12-31T10:00:00Z
+    /// The time: 2h or 3d (ago), yesterday, 2026-12-31T10:00 (UTC) or 2026-12-31T10:00:00Z
     #[arg(value_name = times::TIME, value_parser = times::time_argument)]
     pub(super) time: Timestamp,
-    #[command(flatten)]
-    pub(super) query: CheckQueryArgs,
-    /// The audit log: files of any number of servers and sinks, in any order, or directories of them
+    /// The audit log: files, or directories of them
+    ///
+    /// The files may be those of several servers and sinks, in any order.
     #[arg(long, value_name = "RECORD", required = true, num_args = 1..)]
     pub(super) records: Vec<PathBuf>,
     /// The policy archive that the servers wrote
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) policy_archive: PathBuf,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: CheckFormat,
+    #[command(flatten)]
+    pub(super) query: CheckQueryArgs,
 }
 
 /// The flags of `revision`.
 #[derive(Debug, Args)]
 pub struct RevisionArgs {
+    /// Check every revision of a policy archive instead
+    ///
+    /// The command prints the revisions that are whole.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) from_archive: Option<PathBuf>,
     #[command(flatten)]
     pub(super) read: ReadArgs,
-    /// Check every revision of a policy archive instead, and print those that are whole; exits with
-    /// 1 if something in it is damaged
-    #[arg(long, value_name = "DIR")]
-    pub(super) from_archive: Option<PathBuf>,
 }
 
 /// How `check` prints its answer.
@@ -288,20 +374,22 @@ pub enum CheckFormat {
 /// The flags of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The directory of the old policies; several, separated by commas, are the sources of one set
-    #[arg(value_name = "OLD", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
+    /// The directory of the old policies
+    ///
+    /// Several directories, separated by commas, are the sources of one set.
+    #[arg(value_name = "OLD", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set, value_hint = ValueHint::DirPath)]
     pub(super) old: Vec<PolicyPath>,
     /// The directory of the new policies
-    #[arg(value_name = "NEW", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set)]
+    #[arg(value_name = "NEW", required = true, num_args = 1, value_delimiter = ',', action = ArgAction::Set, value_hint = ValueHint::DirPath)]
     pub(super) new: Vec<PolicyPath>,
-    #[command(flatten)]
-    pub(super) settings: VerdictArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: DiffFormat,
     /// The time at which both sets decide, such as 2026-12-31T00:00:00Z [default: the current time]
     #[arg(long, value_name = "TIME")]
     pub(super) now: Option<Timestamp>,
+    #[command(flatten)]
+    pub(super) settings: VerdictArgs,
 }
 
 /// How `diff` prints differences.
@@ -344,9 +432,19 @@ pub enum SchemaKind {
     PolicyTest,
 }
 
-/// Returns the command line as a value.
+/// Returns the command line as a value, with its manuals.
 pub fn command() -> clap::Command {
-    Cli::command()
+    manual::add_manuals(Cli::command())
+}
+
+/// Parses the arguments of this process.
+///
+/// # Errors
+/// Returns what is wrong with them, or the help or version that was requested.
+pub(crate) fn try_parse() -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|wrong| wrong.format(&mut command))
 }
 
 #[cfg(test)]
@@ -355,6 +453,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -6,6 +6,7 @@
 //! authors and operators, `explain` explains one decision to them, `client` sends the question to a
 //! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
 //! `record_files` finds the files of an audit log, and `progress` shows how far reading them is.
+//! `terminal` knows the width and the colours of stdout.
 //! Nothing here decides.
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ mod shutdown;
 mod status;
 mod tail_listeners;
 mod telemetry;
+mod terminal;
 mod tls_addresses;
 mod tls_settings;
 
@@ -41,6 +43,7 @@ use cli::{Cli, Command, ServeArgs};
 use customs_policy::printable;
 use customs_sources::SettingsFile;
 use settings::{LoadSettingsError, Resolved};
+use terminal::{Line, Terminal};
 
 /// The process failed, or it exceeded a time limit while it ended.
 const FAILED: u8 = 1;
@@ -51,6 +54,7 @@ const NO_POLICY: u8 = 3;
 
 /// Runs a command and returns its exit code.
 pub fn run(cli: Cli) -> ExitCode {
+    terminal::set_color(cli.color);
     match cli.command {
         Command::Serve(args) => serve(*args),
         Command::Settings => {
@@ -74,7 +78,8 @@ fn serve(args: ServeArgs) -> ExitCode {
         }
     };
     let export = |filter| telemetry.as_ref()?.log_layer(filter);
-    if let Err(why) = crate::ops::telemetry::init(export) {
+    let colour = terminal::takes_colours(&std::io::stderr());
+    if let Err(why) = crate::ops::telemetry::init(colour, export) {
         print_error(&why.to_string());
         return BAD_SETTING.into();
     }
@@ -146,6 +151,11 @@ fn with_causes(why: &anyhow::Error) -> String {
 /// within a line has passed [`printable::line`] before, so it cannot end the line.
 fn print(lines: &str) {
     print_document(&printable::page(lines));
+}
+
+/// Prints lines to stdout, wrapped and coloured if that is a terminal.
+fn print_lines(lines: &[Line]) {
+    print_document(&Terminal::of_stdout().render(lines));
 }
 
 /// Prints output that has its own format (JSON, XML, a shell script, coloured text) to stdout; the

@@ -41,8 +41,9 @@ const HELD_OPEN: usize = 128;
 /// The records that a command reads.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RecordArgs {
-    /// Files of the audit log, as JSON lines or protobuf, plain or .gz, or directories of them; -
-    /// reads stdin
+    /// Files of the audit log, or directories of them; - reads stdin
+    ///
+    /// A file has JSON lines or protobuf, and may be compressed (.gz).
     #[arg(value_name = "RECORD", required = true)]
     pub(crate) records: Vec<PathBuf>,
 }

@@ -38,6 +38,7 @@ use declare::settings;
 use value::SettingValue;
 
 settings! {
+    group "Policies";
     /// The directories of policy files; each is a source, which loads whole or not at all. An entry
     /// may have options: `{dir: ./git, recursive: true, default_namespace: shop}` here, and
     /// `./git?recursive=true&default_namespace=shop` on the command line. `{dir: ./teams,
@@ -51,6 +52,7 @@ settings! {
     /// are in force all the same.
     policy_archive: Option<String> = None, Flag("DIR"), Restart;
 
+    group "Addresses for checks";
     /// The addresses for Envoy's checks: `HOST:PORT` or `unix:PATH`. Options of a unix socket follow
     /// a question mark: `unix:/run/customs.sock?mode=0660&owner=1337:1337&peers=1337`.
     listen: Vec<String> = vec!["127.0.0.1:9191".into()], Flag("ADDR[,ADDR..]"), Restart;
@@ -60,6 +62,7 @@ settings! {
     /// are idle.
     threads: Option<NonZeroU16> = None, Flag("N"), Restart;
 
+    group "Limits of connections for checks";
     /// The number of connections that all addresses for checks may have at once, 1 to 100,000. If
     /// there are as many, the one that has waited longest without ever having sent a whole check
     /// gives way to a new one; if each has sent one, the new one is refused.
@@ -122,27 +125,33 @@ settings! {
     /// proxies spread over new replicas. No call is lost.
     max_connection_age: String = "30m".into(), Flag("TIME"), Restart;
 
+    group "Addresses for checks";
     /// The certificate of the TCP addresses of `listen`, and the clients that they accept; without
-    /// it they are plain text. A change of the files takes effect without a restart. A unix socket
-    /// stays plain: its file and `peers` say who may connect.
-    tls: Option<TlsSettings> = None, Flag("certificate=FILE,private_key=FILE[,client_ca=FILE][,client_ids=ID..]"), Restart;
+    /// it they are plain text. The keys are `certificate`, `private_key`, `client_ca`, `client_ids` and
+    /// `min_version`. A change of the files takes effect without a restart. A unix socket stays
+    /// plain: its file and `peers` say who may connect.
+    tls: Option<TlsSettings> = None, Flag("KEY=VALUE[,KEY=VALUE..]"), Restart;
 
+    group "Address for operators";
     /// The address for operators (health, status, metrics): `HOST:PORT`, `unix:PATH` with the
     /// options of `listen`, or `off`. Over TCP without `admin_tls` it is not protected: keep it
     /// private.
     admin: String = "127.0.0.1:9192".into(), Flag("ADDR"), Restart;
 
     /// The certificate of the address of `admin`, and the clients that it accepts, as in `tls`.
-    admin_tls: Option<TlsSettings> = None, Flag("certificate=FILE,private_key=FILE[,client_ca=FILE][,client_ids=ID..]"), Restart;
+    admin_tls: Option<TlsSettings> = None, Flag("KEY=VALUE[,KEY=VALUE..]"), Restart;
 
     /// The number of connections that the address for operators may have at once, and each address
     /// of a `tail:` sink, 1 to 100,000. One peer may have the same share of them as of
     /// `max_connections`.
     admin_max_connections: u32 = 64, Flag("N"), Restart;
 
+    group "Audit log";
     /// The sinks of the audit log: `stdout`, `file:PATH`, `otlp:URL`, `tail:ADDRESS`, or `off`.
     /// Options follow a question mark:
-    /// `file:/var/log/customs/audit.jsonl?filter=denies&on_full=deny&rotate_size=100MiB&keep=10&gzip=true`.
+    /// `file:/var/log/customs/audit.jsonl?rotate_size=100MiB&keep=10`.
+    /// `stdout?format=pretty` prints a line for each record on a terminal, for people: no tool can
+    /// read or verify these lines.
     audit: Vec<String> = vec!["stdout".into()], Flag("SINK[,SINK..]"), Restart;
 
     /// When records of files reach the disk: `none`, `interval`, or `always`, which is before the
@@ -152,6 +161,7 @@ settings! {
     /// The limits, checkpoints and redaction of the audit log.
     audit_log: AuditLogSettings = AuditLogSettings::default(), FileOnly, Restart;
 
+    group "Decisions";
     /// The mesh's own trust domain, then its aliases.
     trust_domains: Vec<String> = vec!["cluster.local".into()], Flag("OWN[,ALIAS..]"), ReloadIfWritten;
 
@@ -177,10 +187,12 @@ settings! {
     /// records what it finds (malformed hosts, contradictory attributes).
     request_validation: Enforcement = Enforcement::Enforce, Flag("MODE"), Reload;
 
+    group "Policies";
     /// What is done if policies break a PolicyGuard, or are not proved to keep it: `enforce` refuses
     /// them, `report` warns, and `off` does not look at guards.
     policy_guards: PolicyGuards = PolicyGuards::Enforce, Flag("MODE"), Restart;
 
+    group "Decisions";
     /// The namespace whose policies may apply to callers of every namespace.
     root_namespace: String = "istio-system".into(), Flag("NAMESPACE"), ReloadIfWritten;
 
@@ -196,6 +208,7 @@ settings! {
     /// The description of the gateway.
     gateway: Gateway = Gateway::default(), FileOnly, ReloadIfWritten;
 
+    group "Answers to Envoy";
     /// A URL for people who are denied, sent with each denial; none by default.
     help_url: Option<String> = None, Flag("URL"), Restart;
 
@@ -204,12 +217,14 @@ settings! {
     /// its filters read. POLICY.md lists all of them.
     metadata: Vec<String> = metadata::DEFAULT.map(str::to_owned).into(), Flag("NAME[,NAME..]"), Restart;
 
+    group "Policies";
     /// How long policy files must be quiet before they are read; `0` reads at once.
     reload_settle: String = "250ms".into(), Flag("TIME"), Restart;
 
     /// How often policy files are checked even if no file event announces a change.
     reload_rescan: String = "10s".into(), Flag("TIME"), Restart;
 
+    group "Shutdown";
     /// How long checks are still answered after SIGTERM, while health reports NOT_SERVING. Proxies
     /// need this time to notice the shutdown. SIGINT does not wait.
     drain_delay: String = "2s".into(), Flag("TIME"), Restart;
@@ -217,6 +232,7 @@ settings! {
     /// How long checks in flight may take to finish after `drain_delay`.
     drain_timeout: String = "5s".into(), Flag("TIME"), Restart;
 
+    group "Policies";
     /// Whether to exit with code 3 if the policies do not load at the start, instead of denying
     /// everything.
     require_policy: bool = false, Flag("BOOL"), Restart;

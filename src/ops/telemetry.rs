@@ -69,11 +69,13 @@ pub enum Format {
 /// Takes the log, beside stderr.
 pub type LogLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Sets up the log of this process: to stderr, filtered by `CUSTOMS_LOG`. What `export` returns, if
-/// it returns something, takes the same lines.
-pub fn init(export: impl FnOnce(EnvFilter) -> Option<LogLayer>) -> Result<(), LogSetupError> {
+/// Sets up the log of this process: to stderr, filtered by `CUSTOMS_LOG`, and with colours on a
+/// terminal if it takes them. What `export` returns, if it returns something, takes the same lines.
+pub fn init(
+    colour: bool,
+    export: impl FnOnce(EnvFilter) -> Option<LogLayer>,
+) -> Result<(), LogSetupError> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let format = if io::stderr().is_terminal() {
         Format::Human { colour }
     } else {

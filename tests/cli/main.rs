@@ -20,6 +20,7 @@ mod flip;
 mod health;
 mod namespaces;
 mod overload;
+mod pretty;
 mod printed;
 mod prove;
 mod questions;

@@ -267,10 +267,12 @@ fn junit_has_every_case() {
     assert_eq!(ended.code, Some(1));
     let xml = &ended.stdout;
     for part in [
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"customs test\" tests=\"2\" failures=\"1\" errors=\"0\">",
-        "<testsuite name=\"./policies\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\">",
-        "name=\"denied\" file=\"./policies/a.cases.yaml\" line=\"5\"/>",
-        "name=\"&lt;x&gt;\" file=\"./policies/a.cases.yaml\" line=\"6\">\n      <failure type=\"case\" message=\"case `&lt;x&gt;`: \
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"customs test\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.",
+        "<testsuite name=\"./policies\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"0.",
+        "<testcase classname=\"./policies/a.cases.yaml\" name=\"denied\" time=\"0.",
+        "\" file=\"./policies/a.cases.yaml\" line=\"5\"/>",
+        "name=\"&lt;x&gt;\" time=\"0.",
+        "\" file=\"./policies/a.cases.yaml\" line=\"6\">\n      <failure type=\"case\" message=\"case `&lt;x&gt;`: \
          wanted Allow, got Deny\">",
     ] {
         assert!(xml.contains(part), "no {part} in {xml}");

@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     missing_docs
 )]
 
@@ -18,7 +19,9 @@ mod documents;
 mod examples;
 mod export;
 mod hints;
+mod junit;
 mod lint;
+mod manual;
 mod mesh;
 mod near;
 mod others;
@@ -28,7 +31,9 @@ mod reach;
 mod replay;
 mod requests;
 mod search;
+mod shells;
 mod suggest;
+mod terminal;
 mod validator;
 
 use std::path::{Path, PathBuf};

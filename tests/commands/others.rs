@@ -1,4 +1,4 @@
-//! `customs revision`, `completions` and `man`.
+//! `customs revision` and `completions`.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -91,38 +91,4 @@ fn every_shell_gets_completions() {
         );
     }
     assert_eq!(folder.run("completions tcsh").code, Some(2));
-}
-
-#[test]
-fn every_command_has_a_man_page() {
-    let folder = Folder::with(&[]);
-    let whole = folder.run("man").stdout;
-    assert!(whole.contains(".TH customs 1"), "{whole}");
-    let commands = [
-        "serve",
-        "settings",
-        "lint",
-        "test",
-        "check",
-        "diff",
-        "revision",
-        "status",
-        "mesh",
-        "doctor",
-        "audit",
-        "schema",
-        "completions",
-        "man",
-    ];
-    for command in commands {
-        assert!(
-            whole.contains(&format!("customs\\-{command}(1)")),
-            "{command} is not in {whole}"
-        );
-        let page = folder.run(&format!("man {command}")).stdout;
-        assert!(page.contains(&format!(".TH customs-{command} 1")), "{page}");
-    }
-    let ended = folder.run("man nope");
-    assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("`lint`"), "{}", ended.stderr);
 }

@@ -5,6 +5,7 @@
 //! flag, in the environment and in the settings file. A build without the feature `network-sinks`
 //! refuses the sinks that need it.
 
+mod error;
 #[cfg(feature = "network-sinks")]
 pub mod otlp;
 #[cfg(feature = "network-sinks")]
@@ -19,12 +20,14 @@ use jiff::SignedDuration;
 
 use customs_record::filter::{Filter, ParseFilterError};
 use customs_record::stream::{Format, ParseFormatError};
+pub use error::{SinkConfigError, SinkOptionError};
 #[cfg(feature = "network-sinks")]
-use customs_tls::client_ids::ParseClientIdError;
+use otlp::OtlpOptions;
 #[cfg(feature = "network-sinks")]
-use otlp::{HeaderError, OtlpOptions, OtlpOptionsError};
-#[cfg(feature = "network-sinks")]
-use tail::{TailOptions, TailOptionsError};
+use tail::TailOptions;
+
+/// The value of `format` for lines that people read.
+const PRETTY: &str = "pretty";
 
 /// One sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct SinkConfig {
     pub filter: Filter,
     /// In what format.
     pub format: Format,
+    /// How records are printed for people instead; for stdout only.
+    pub pretty: Option<PrettyOptions>,
     /// What happens when it takes no more.
     pub on_full: OnFull,
     /// When a file is closed and another begins; for files only.
@@ -71,6 +76,13 @@ impl Target {
             Target::Otlp(_) | Target::Tail(_) => true,
         }
     }
+}
+
+/// How records are printed for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrettyOptions {
+    /// Whether lines are coloured.
+    pub is_coloured: bool,
 }
 
 /// What happens to a check whose record a full sink cannot take.
@@ -112,126 +124,21 @@ pub struct Rotation {
     pub gzip: bool,
 }
 
-/// What is wrong with the text of a sink.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SinkConfigError {
-    /// The text does not name a target.
-    #[error(
-        "expected `stdout`, `file:PATH`, `otlp:URL`, `tail:HOST:PORT` or `off`, with options after a question mark"
-    )]
-    Unknown,
-    /// `file:` without a path.
-    #[error("`file:` needs a path, such as `file:/var/log/customs/audit.jsonl`")]
-    NoPath,
-    /// `otlp:` without a usable URL.
-    #[error(
-        "`otlp:` needs the URL of a collector's OTLP/gRPC endpoint without a user and a password, such as `otlp:http://127.0.0.1:4317` \
-         or `otlp:https://collector.example:4317`"
-    )]
-    NoUrl,
-    /// `otlp:` or `tail:` in a build without network sinks.
-    #[error(
-        "this build has no network sinks, so the audit log cannot go to `{0}`; write `stdout` or `file:PATH`, or build with the \
-         feature `network-sinks`"
-    )]
-    NoNetworkSinks(String),
-    /// `tail:` without an address.
-    #[error(
-        "`tail:` needs an address to listen on, such as `tail:127.0.0.1:9193` or `tail:unix:/run/customs/tail.sock`"
-    )]
-    NoAddress,
-    /// An unknown option.
-    #[error(
-        "unknown option `{0}`: expected filter, format, on_full, rotate_size, rotate_age, keep or gzip; mode, owner or peers of a unix \
-         socket; or ca, certificate, private_key, server_name, header or headers_file of `otlp:`; or certificate, private_key, client_ca, client_ids or \
-         min_version of `tail:`"
-    )]
-    NoOption(String),
-    /// An option for files at another sink.
-    #[error("the option `{0}` is for files only: remove it")]
-    FilesAlone(&'static str),
-    /// An option for unix sockets at another sink.
-    #[error("the option `{0}` is for `tail:unix:PATH` only: remove it")]
-    UnixSocketsAlone(&'static str),
-    /// An option for OTLP at another sink.
-    #[error("the option `{0}` is for `otlp:` only: remove it")]
-    OtlpAlone(String),
-    /// An option for tails at another sink.
-    #[error("the option `{0}` is for `tail:` only: remove it")]
-    TailAlone(String),
-    /// Options of a tail that do not fit together.
-    #[cfg(feature = "network-sinks")]
-    #[error(transparent)]
-    Tail(#[from] TailOptionsError),
-    /// Options that do not fit together.
-    #[cfg(feature = "network-sinks")]
-    #[error(transparent)]
-    Otlp(#[from] OtlpOptionsError),
-    /// An invalid value of an option.
-    #[error("invalid option {key}: {why}")]
-    BadValue {
-        /// The option.
-        key: String,
-        /// What is wrong with its value.
-        #[source]
-        why: SinkOptionError,
-    },
-}
-
-/// What is wrong with the value of a sink's option.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SinkOptionError {
-    /// `filter`
-    #[error(transparent)]
-    Filter(#[from] ParseFilterError),
-    /// `format`
-    #[error(transparent)]
-    Format(#[from] ParseFormatError),
-    /// `on_full`
-    #[error("expected `block`, `drop` or `deny`, not `{0}`")]
-    OnFull(String),
-    /// A number of bytes.
-    #[error("expected a size such as `64KiB`, `100MiB` or `1GiB`, not `{0}`")]
-    Size(String),
-    /// A duration.
-    #[error("expected an age such as `24h` or `30m`, not `{0}`")]
-    Age(String),
-    /// A number of files.
-    #[error("expected a number of files, not `{0}`")]
-    Count(String),
-    /// A boolean.
-    #[error("expected `true` or `false`")]
-    Switch,
-    /// A path.
-    #[error("expected a path")]
-    Path,
-    /// A version of TLS.
-    #[error("expected `TLSv1.2` or `TLSv1.3`, not `{0}`")]
-    TlsVersion(String),
-    /// The id of a subscriber.
-    #[cfg(feature = "network-sinks")]
-    #[error(transparent)]
-    ClientId(#[from] ParseClientIdError),
-    /// The name of a server.
-    #[error("expected a name or an IP address, not `{0}`")]
-    ServerName(String),
-    /// A header.
-    #[cfg(feature = "network-sinks")]
-    #[error(transparent)]
-    Header(#[from] HeaderError),
-}
-
 impl FromStr for SinkConfig {
     type Err = SinkConfigError;
 
     fn from_str(text: &str) -> Result<SinkConfig, SinkConfigError> {
         let (place, options) = text.split_once('?').unwrap_or((text, ""));
         let mut config = SinkConfig::to(target(place)?);
+        let mut is_on_full_given = false;
         for option in options.split('&').filter(|option| !option.is_empty()) {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
             config.set(key, value)?;
+            is_on_full_given |= key == "on_full";
+        }
+        // A terminal that is paused must not stop requests: its lines are not evidence.
+        if config.pretty.is_some() && !is_on_full_given {
+            config.on_full = OnFull::Drop;
         }
         #[cfg(feature = "network-sinks")]
         if let Target::Otlp(url) = &config.target {
@@ -314,6 +221,7 @@ impl SinkConfig {
             target,
             filter,
             format,
+            pretty: None,
             on_full: OnFull::default(),
             rotation: Rotation::default(),
             #[cfg(feature = "network-sinks")]
@@ -334,6 +242,10 @@ impl SinkConfig {
                     .parse()
                     .map_err(|why: ParseFilterError| bad(why.into()))?
             }
+            "format" if value == PRETTY => match self.target {
+                Target::Stdout => self.pretty = Some(PrettyOptions::default()),
+                _ => return Err(SinkConfigError::StdoutAlone),
+            },
             "format" => {
                 self.format = value
                     .parse()

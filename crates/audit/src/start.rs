@@ -146,6 +146,13 @@ pub struct AuditLog {
 /// # Errors
 /// Which sink cannot be used, and what to do.
 pub fn start(config: &AuditLogConfig) -> Result<AuditLog, AuditStartError> {
+    let is_kept = config.sinks.iter().any(|sink| sink.pretty.is_none());
+    if !config.sinks.is_empty() && !is_kept {
+        tracing::warn!(
+            "the audit log is kept nowhere: `stdout?format=pretty` prints lines for people, which no \
+             tool can verify; add a sink such as `file:PATH`"
+        );
+    }
     let reopen = Reopen::default();
     let open = |sink| sinks::open(sink, reopen.clone());
     let opened = config.sinks.iter().map(open).collect::<Result<_, _>>()?;

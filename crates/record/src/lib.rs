@@ -15,10 +15,10 @@
 //! [`in_force`] says which revision was in force at a time, as the records say. [`filter`] selects
 //! entries before they are written, and [`record_query`] records that were. [`segment_name`] names
 //! the files of a log that were closed, and a [`segment_index`] says what such a file holds, in
-//! short; a [`survey`] says which records are there. [`proto`] is the schema, [`clock`] is the time
-//! that entries are stamped with, and [`plain_file`] opens the files of keys and policies. Nothing
-//! here knows a queue, a sink or a setting: the crate `customs-audit` writes records, and this one
-//! says what they are.
+//! short; a [`survey`] says which records are there. [`pretty`] shows a record to people. [`proto`]
+//! is the schema, [`clock`] is the time that entries are stamped with, and [`plain_file`] opens the
+//! files of keys and policies. Nothing here knows a queue, a sink or a setting: the crate
+//! `customs-audit` writes records, and this one says what they are.
 
 #![cfg_attr(
     test,
@@ -43,6 +43,7 @@ pub mod filter;
 pub mod in_force;
 pub mod json;
 pub mod plain_file;
+pub mod pretty;
 pub mod proto;
 pub mod protobuf;
 mod record_encoder;

@@ -55,6 +55,8 @@ pub mod policies;
 pub mod ports;
 #[cfg(feature = "rig")]
 pub mod process;
+#[cfg(feature = "rig")]
+pub mod pty;
 #[cfg(feature = "plots")]
 pub mod published;
 #[cfg(feature = "grpc")]

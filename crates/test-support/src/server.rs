@@ -141,13 +141,21 @@ impl Plan {
     }
 
     /// Starts the server without waiting for anything.
-    pub fn spawn(mut self) -> Server {
-        let out = |name: &str| File::create(self.folder.at(name)).unwrap();
+    pub fn spawn(self) -> Server {
+        let stdout = File::create(self.folder.at("out/stdout")).unwrap();
+        self.spawn_on(stdout.into())
+    }
+
+    /// Starts the server with another stdout than a file.
+    pub fn spawn_on(mut self, stdout: Stdio) -> Server {
+        let stderr = File::create(self.folder.at("out/stderr")).unwrap();
         self.command
             .stdin(Stdio::null())
-            .stdout(out("out/stdout"))
-            .stderr(out("out/stderr"));
+            .stdout(stdout)
+            .stderr(stderr);
         let child = self.command.spawn().unwrap();
+        // It has a copy of what the child prints to.
+        self.command = Command::new("true");
         self.adopt(child)
     }
 

@@ -65,6 +65,21 @@ pub fn h2load() -> Result<Tool> {
     find("h2load")
 }
 
+/// Returns zsh, or what `ZSH` names.
+pub fn zsh() -> Result<Tool> {
+    find("zsh")
+}
+
+/// Returns fish, or what `FISH` names.
+pub fn fish() -> Result<Tool> {
+    find("fish")
+}
+
+/// Returns mandoc, which checks man pages, or what `MANDOC` names.
+pub fn mandoc() -> Result<Tool> {
+    find("mandoc")
+}
+
 fn find(name: &str) -> Result<Tool> {
     let script = crate::repository().join("deploy/local/install-tools");
     let done = Command::new(&script)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use super::{ClientTlsArgs, SearchArgs, TimeArgs};
 use crate::app::record_files::RecordArgs;
@@ -13,37 +13,57 @@ use customs_record::fields::KINDS;
 /// The tools for an audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Verify that an audit log is complete and unchanged; exits with 0 for intact, 1 for bad, 3
-    /// for unsealed, 2 for no answer
+    /// Verify that an audit log is complete and unchanged
+    ///
+    /// The command checks the hash chain of each stream and, with --key, the signatures of its
+    /// checkpoints.
     Verify(VerifyArgs),
-    /// Cut a window of time out of the audit log, with its proof and the policies of then, as a
-    /// directory that an auditor can check by itself; exits as `verify` does
+    /// Cut a window of time out of the audit log, with its proof
+    ///
+    /// The bundle is a directory that an auditor can check without customs. It has the records, the
+    /// proof that none between them is missing, and with --policy-archive the policies that were in
+    /// force.
     Extract(Box<ExtractArgs>),
-    /// Print the records of a file or of a running server, one line each
+    /// Print the records of a file or of a running server
+    ///
+    /// Each record is a line. With --follow or --server, the command prints new records as they are
+    /// written.
     Tail(Box<TailArgs>),
-    /// Count records: which callers were denied which hosts, why, and what the dry run denies
+    /// Count records by caller, host, reason and rule
+    ///
+    /// The output says which callers were denied which hosts, why, and what the dry run denies.
     Stats(Box<StatsArgs>),
-    /// Write records as Parquet files, for DuckDB, ClickHouse, Spark and other query engines
+    /// Write records as Parquet files
+    ///
+    /// DuckDB, ClickHouse, Spark and other query engines read them.
     Export(Box<ExportArgs>),
-    /// Print the records of a time, a caller, a host, a rule or a decision; exits with 0 if there are
-    /// some, 1 if there are none, 2 if a file could not be searched
+    /// Print the records of a time, a caller, a host or a rule
+    ///
+    /// A record is printed if it matches one value of each flag. The order is that of time.
     Search(Box<SearchArgs>),
 }
 
 /// The flags of `audit verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The files of one sink, including rotated and compressed ones, in any order; - reads stdin
+    /// The files of one sink; - reads stdin
+    ///
+    /// Rotated and compressed files belong to them. The order does not matter.
     #[arg(value_name = "FILE", required_unless_present = "bundle")]
     pub(crate) files: Vec<PathBuf>,
-    /// Verify a bundle of `audit extract` instead; without --key, with the keys in the bundle
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "checkpoints"])]
+    /// Verify a bundle of audit extract instead
+    ///
+    /// Without --key, the keys in the bundle are used.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["files", "checkpoints"])]
     pub(crate) bundle: Option<PathBuf>,
-    /// The checkpoint file that the server wrote; with it, truncation at the end is detected too
+    /// The checkpoint file that the server wrote
+    ///
+    /// With it, records that are missing at the end are found too.
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoints: Option<PathBuf>,
-    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, for keys that were
-    /// rotated
+    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable
+    ///
+    /// Give every key if the key was rotated.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,
     /// The output format
@@ -59,26 +79,29 @@ pub struct ExtractArgs {
     /// The directory to write; it must not exist
     #[arg(long, value_name = "BUNDLE")]
     pub(crate) output: PathBuf,
-    #[command(flatten)]
-    pub(crate) time: TimeArgs,
-    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable, for keys that were
-    /// rotated
+    /// The Ed25519 public key (PEM) that signed the checkpoints; repeatable
+    ///
+    /// Give every key if the key was rotated.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,
     /// The checkpoint file that the server wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoints: Option<PathBuf>,
-    /// The policy archive that the server wrote, from which the policies are taken
-    #[arg(long, value_name = "DIR")]
+    /// The policy archive that the server wrote
+    ///
+    /// The bundle gets the policies of each revision that its records name.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) policy_archive: Option<PathBuf>,
-    /// Write the bundle although the archive does not have every revision that the records name
+    /// Write the bundle even if the archive does not have every revision
     #[arg(long, requires = "policy_archive")]
     pub(crate) allow_missing_policies: bool,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: VerifyFormat,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 /// How `audit verify` prints its answer.
@@ -97,35 +120,37 @@ pub struct TailArgs {
     /// A file of the audit log, plain or .gz; - reads stdin
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The address of a server's `tail:` sink: HOST:PORT, https://HOST:PORT or unix:PATH
+    /// A running server: HOST:PORT, https://HOST:PORT or unix:PATH
+    ///
+    /// The address is that of a tail: sink of the server.
     #[arg(long, value_name = "ADDR")]
     pub(crate) server: Option<String>,
     /// Wait for more records at the end of the file, across rotations
     #[arg(long, short, requires = "file")]
     pub(crate) follow: bool,
-    /// Start with the oldest record that the server still has [default: only new records]
+    /// Start with the oldest record that the server still has
+    ///
+    /// Without this flag, only new records are printed.
     #[arg(long, requires = "server", conflicts_with = "resume")]
     pub(crate) from_start: bool,
     /// Resume after this record
     #[arg(long, value_name = "STREAM:SEQUENCE", requires = "server", value_parser = place)]
     pub(crate) resume: Option<(String, u64)>,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
     /// Exit after N records
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     pub(crate) format: TailFormat,
-    /// When to colour lines; auto: on a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: Color,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) tls: ClientTlsArgs,
 }
 
 /// Which records are printed: a record must match one value of each flag.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Records")]
 pub struct FilterArgs {
     /// A namespace of the caller; repeatable
     #[arg(long = "namespace", value_name = "NS")]
@@ -172,17 +197,6 @@ pub enum TailFormat {
     Json,
 }
 
-/// When lines are coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
 /// The flags of `audit stats`.
 #[derive(Clone, Debug, Args)]
 pub struct StatsArgs {
@@ -212,10 +226,12 @@ pub enum StatsFormat {
 pub struct ExportArgs {
     #[command(flatten)]
     pub(crate) files: RecordArgs,
-    /// Where to write: a file that ends in .parquet, or a directory that is empty or does not exist
+    /// The output: a file that ends in .parquet, or a directory
+    ///
+    /// A directory must be empty, or must not exist.
     #[arg(long, value_name = "FILE|DIR", required = true)]
     pub(crate) parquet: PathBuf,
-    /// Give each part of the records a directory of its own, such as date=2026-11-24
+    /// Write the records of each day into a directory, such as date=2026-11-24
     #[arg(long, value_name = "BY")]
     pub(crate) partition: Option<ExportPartition>,
     #[command(flatten)]

@@ -9,10 +9,10 @@ use clap::Args;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Options for https://")]
 pub struct ClientTlsArgs {
-    /// The PEM file of the authorities that may vouch for the server [default: the system's]
+    /// The PEM file of the authorities that sign the server's certificate [default: the system's]
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// The PEM file of the certificate that the server gets if it asks for one
+    /// The PEM file of the certificate of this client
     #[arg(long, value_name = "FILE", requires = "private_key")]
     pub(crate) certificate: Option<PathBuf>,
     /// The PEM file of its private key, without a passphrase

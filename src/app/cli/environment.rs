@@ -13,9 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use super::{Cli, Command, command};
+use super::{Cli, Command, command, try_parse};
 use crate::app::settings::{PREFIX, SETTINGS, Written};
 use crate::app::{BAD_SETTING, print_error};
 use crate::ops::telemetry;
@@ -32,7 +30,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     let all = std::env::vars_os()
         .map(|(name, value)| (lossy(&name), lossy(&value)))
         .collect();
-    let cli = Cli::try_parse().map_err(|wrong| print_clap_error(&wrong))?;
+    let cli = try_parse().map_err(|wrong| print_clap_error(&wrong))?;
     let unknown = if reads_settings(&cli.command) {
         unknown(&all)
     } else {

@@ -12,18 +12,27 @@ use super::operators::duration;
 /// The systems that `mesh` writes configuration for.
 #[derive(Debug, Subcommand)]
 pub enum MeshCommand {
-    /// The provider, the CUSTOM policy, and with --host the way of a host through the gateway
+    /// Print the provider and the CUSTOM policy of Istio
+    ///
+    /// With --host, the command prints the route of a host through the gateway too.
     Istio(IstioArgs),
-    /// The CUSTOM policy for a gateway of the Kubernetes Gateway API, run by Istio
+    /// Print the CUSTOM policy for a Gateway that Istio runs
+    ///
+    /// The Gateway is one of the Kubernetes Gateway API.
     GatewayApi(GatewayApiArgs),
-    /// The filters and the cluster for an Envoy without a control plane
+    /// Print the filters and the cluster of an Envoy
+    ///
+    /// They are for an Envoy without a control plane.
     Envoy(EnvoyArgs),
-    /// The SecurityPolicy of Envoy Gateway
+    /// Print the SecurityPolicy of Envoy Gateway
+    ///
+    /// The policy makes a Gateway of Envoy Gateway ask customs.
     EnvoyGateway(EnvoyGatewayArgs),
 }
 
 /// How a gateway asks customs.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Provider")]
 pub struct ProviderArgs {
     /// The host of customs' Service
     #[arg(long, value_name = "HOST", default_value = "customs.customs-system.svc.cluster.local", value_parser = host)]
@@ -42,8 +51,6 @@ pub struct ProviderArgs {
 /// The flags of `mesh istio`.
 #[derive(Debug, Args)]
 pub struct IstioArgs {
-    #[command(flatten)]
-    pub(crate) provider: ProviderArgs,
     /// The provider's name
     #[arg(long, value_name = "NAME", default_value = "customs", value_parser = provider_name)]
     pub(crate) provider_name: String,
@@ -56,12 +63,14 @@ pub struct IstioArgs {
     /// The name of the gateway's Service
     #[arg(long, value_name = "NAME", default_value = "istio-egressgateway", value_parser = label_name)]
     pub(crate) gateway_service: String,
-    /// Also write the way of this host through the gateway
+    /// Print the route of this host through the gateway too
     #[arg(long, value_name = "HOST", value_parser = host)]
     pub(crate) host: Option<String>,
-    /// How the host is reached by https
+    /// How applications reach the host by https
     #[arg(long, value_name = "HOW", default_value = "wrapped", requires = "host")]
     pub(crate) https: HttpsWay,
+    #[command(flatten)]
+    pub(crate) provider: ProviderArgs,
 }
 
 /// How a host is reached by https through the gateway.

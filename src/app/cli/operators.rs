@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum, ValueHint};
 
 use super::{ClientTlsArgs, VerdictArgs};
 use crate::app::durations;
@@ -12,8 +12,10 @@ use crate::app::policy_paths::PolicyPath;
 /// The flags of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// The --admin addresses of the replicas: HOST:PORT, https://HOST:PORT or unix:PATH. A name with
-    /// several addresses, such as a headless Service, is every one of them
+    /// The replicas: HOST:PORT, https://HOST:PORT or unix:PATH
+    ///
+    /// An address is that of --admin of a server. A name with several addresses, such as a headless
+    /// Service, means all of them.
     #[arg(
         long,
         value_name = "ADDR[,ADDR..]",
@@ -21,8 +23,9 @@ pub struct StatusArgs {
         value_delimiter = ','
     )]
     pub(crate) admin: Vec<String>,
-    /// Wait until every replica is ready with this revision, or one that begins like it, as
-    /// `customs revision DIR` prints it
+    /// Wait until every replica is ready with this revision
+    ///
+    /// customs revision DIR prints the revision. The first 8 digits are enough.
     #[arg(long, value_name = "REVISION", value_parser = revision)]
     pub(crate) wait: Option<String>,
     /// How long to wait
@@ -49,32 +52,6 @@ pub enum StatusFormat {
 #[command(group(ArgGroup::new("evidence").required(true).multiple(true)
     .args(["admin", "envoy", "mesh_config", "objects", "checked_policies", "audit"])))]
 pub struct DoctorArgs {
-    /// The --admin addresses of the replicas: HOST:PORT, https://HOST:PORT or unix:PATH. A name with
-    /// several addresses, such as a headless Service, is every one of them
-    #[arg(long, value_name = "ADDR[,ADDR..]", value_delimiter = ',')]
-    pub(crate) admin: Vec<String>,
-    /// The gateway's Envoy: the URL of its admin address, a file with its /config_dump, or a folder
-    /// with files of its /config_dump, /stats, /certs and /server_info; repeatable
-    #[arg(long, value_name = "URL|FILE|DIR")]
-    pub(crate) envoy: Vec<String>,
-    /// Istio's mesh configuration: alone, in its ConfigMap, in an IstioOperator, or in Helm values;
-    /// repeatable
-    #[arg(long, value_name = "FILE")]
-    pub(crate) mesh_config: Vec<PathBuf>,
-    /// Objects of Istio and Kubernetes, as kubectl prints them; - reads stdin; repeatable
-    #[arg(long, value_name = "FILE")]
-    pub(crate) objects: Vec<PathBuf>,
-    /// The directories of the policies that should be in force, as in `serve`
-    #[arg(
-        id = "checked_policies",
-        long = "policies",
-        value_name = "DIR[,DIR..]",
-        value_delimiter = ','
-    )]
-    pub(crate) policies: Vec<PolicyPath>,
-    /// A file of the audit log, rotated and compressed ones too; repeatable
-    #[arg(long, value_name = "FILE")]
-    pub(crate) audit: Vec<PathBuf>,
     /// Compare what Envoy and customs count in this time, instead of totals
     #[arg(long, value_name = "TIME", requires = "admin", value_parser = duration)]
     pub(crate) watch: Option<Duration>,
@@ -84,6 +61,48 @@ pub struct DoctorArgs {
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: DoctorFormat,
+    /// The replicas: HOST:PORT, https://HOST:PORT or unix:PATH
+    ///
+    /// An address is that of --admin of a server. A name with several addresses, such as a headless
+    /// Service, means all of them.
+    #[arg(
+        long,
+        value_name = "ADDR[,ADDR..]",
+        value_delimiter = ',',
+        help_heading = "Evidence"
+    )]
+    pub(crate) admin: Vec<String>,
+    /// The gateway's Envoy: its admin URL, a file or a folder; repeatable
+    ///
+    /// A file has its /config_dump. A folder has files of its /config_dump, /stats, /certs and
+    /// /server_info.
+    #[arg(long, value_name = "URL|FILE|DIR", help_heading = "Evidence")]
+    pub(crate) envoy: Vec<String>,
+    /// Istio's mesh configuration; repeatable
+    ///
+    /// The file has it alone, in its ConfigMap, in an IstioOperator, or in Helm values.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub(crate) mesh_config: Vec<PathBuf>,
+    /// Objects of Istio and Kubernetes; - reads stdin; repeatable
+    ///
+    /// The file is as kubectl get -o yaml prints it.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub(crate) objects: Vec<PathBuf>,
+    /// The directories of the policies that should be in force
+    #[arg(
+        id = "checked_policies",
+        long = "policies",
+        value_name = "DIR[,DIR..]",
+        value_delimiter = ',',
+        value_hint = ValueHint::DirPath,
+        help_heading = "Evidence"
+    )]
+    pub(crate) policies: Vec<PolicyPath>,
+    /// A file of the audit log; repeatable
+    ///
+    /// Rotated and compressed files belong to it.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub(crate) audit: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) settings: VerdictArgs,
     #[command(flatten)]

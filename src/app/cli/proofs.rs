@@ -12,9 +12,9 @@ use super::{ClientTlsArgs, ReadArgs, header};
 #[derive(Debug, Args)]
 pub struct ProveArgs {
     #[command(flatten)]
-    pub(crate) read: ReadArgs,
-    #[command(flatten)]
     pub(crate) options: ProveOptions,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
 }
 
 /// What `prove` proves, and how it prints it.
@@ -26,7 +26,7 @@ pub struct ProveOptions {
     /// The time of the requests, such as 2026-12-31T00:00:00Z [default: the current time]
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
-    /// Give a guard up after this many kinds of requests
+    /// Leave a guard unproved after this many kinds of requests
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     pub(crate) budget: usize,
     /// The output format
@@ -46,33 +46,34 @@ pub enum ProofFormat {
 /// The flags of `who-can`.
 #[derive(Debug, Args)]
 pub struct WhoCanArgs {
-    #[command(flatten)]
-    pub(crate) read: ReadArgs,
-    /// The destination: http(s)://HOST/PATH or http(s)://HOST:PORT/PATH, tcp://SNI:PORT, or
-    /// tcp://:PORT for a connection without SNI
-    #[arg(long, value_name = "URL")]
+    /// The destination: http(s)://HOST[:PORT]/PATH or tcp://SNI:PORT
+    ///
+    /// tcp://:PORT is a connection without SNI.
+    #[arg(long, value_name = "URL", help_heading = "Request")]
     pub(crate) to: String,
     /// The HTTP method [default: GET]
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, value_name = "METHOD", help_heading = "Request")]
     pub(crate) method: Option<String>,
     /// A request header; repeatable
-    #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
+    #[arg(long, value_name = "NAME:VALUE", value_parser = header, help_heading = "Request")]
     pub(crate) header: Vec<(String, String)>,
     /// The gateway's listener port
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Request")]
     pub(crate) listener_port: Option<u16>,
     /// The address of the connection's peer
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", help_heading = "Request")]
     pub(crate) source_ip: Option<IpAddr>,
     /// The SNI of the TLS session
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Request")]
     pub(crate) sni: Option<String>,
     /// The time of the request, such as 2026-12-31T00:00:00Z [default: the current time]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub(crate) now: Option<Timestamp>,
     /// Print the callers with this verdict
     #[arg(long, value_name = "EFFECT", default_value = "allow")]
     pub(crate) effect: EffectShown,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }
@@ -80,11 +81,11 @@ pub struct WhoCanArgs {
 /// Which verdicts `who-can` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EffectShown {
-    /// Those who may go
+    /// The callers that are allowed
     Allow,
-    /// Those who may not
+    /// The callers that are denied
     Deny,
-    /// Everybody
+    /// Every caller
     All,
 }
 
@@ -93,20 +94,20 @@ pub enum EffectShown {
 #[command(group(ArgGroup::new("callers").required(true)
     .args(["from", "from_namespace", "all"])))]
 pub struct CanReachArgs {
-    #[command(flatten)]
-    pub(crate) read: ReadArgs,
     /// The caller: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
-    #[arg(long, value_name = "CALLER")]
+    #[arg(long, value_name = "CALLER", help_heading = "Request")]
     pub(crate) from: Option<String>,
     /// Every caller of a namespace
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", help_heading = "Request")]
     pub(crate) from_namespace: Option<String>,
     /// Every caller
-    #[arg(long)]
+    #[arg(long, help_heading = "Request")]
     pub(crate) all: bool,
     /// The time of the requests, such as 2026-12-31T00:00:00Z [default: the current time]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub(crate) now: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }
@@ -114,8 +115,10 @@ pub struct CanReachArgs {
 /// Whom a question is asked, and how the answer is printed.
 #[derive(Debug, Args)]
 pub struct AskArgs {
-    /// Ask a running server at its --admin address: HOST:PORT, https://HOST:PORT or unix:PATH. Its
-    /// policies and settings decide, and DIR is not read
+    /// Ask a running server: HOST:PORT, https://HOST:PORT or unix:PATH
+    ///
+    /// The address is that of --admin of the server. Its policies and settings decide, and DIR is
+    /// not read.
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
     /// The output format

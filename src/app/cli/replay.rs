@@ -5,24 +5,24 @@ use std::path::PathBuf;
 use super::{TimeArgs, VerdictArgs};
 use crate::app::policy_paths::PolicyPath;
 use crate::app::record_files::RecordArgs;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 /// The flags of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     #[command(flatten)]
     pub(crate) records: RecordArgs,
-    #[command(flatten)]
-    pub(crate) time: TimeArgs,
-    /// The directory of the new policies; several, separated by commas, are the sources of one set
-    #[arg(long, value_name = "DIR", required = true, value_delimiter = ',')]
+    /// The directory of the new policies
+    ///
+    /// Several directories, separated by commas, are the sources of one set.
+    #[arg(long, value_name = "DIR", required = true, value_delimiter = ',', value_hint = ValueHint::DirPath)]
     pub(crate) policies: Vec<PolicyPath>,
-    #[command(flatten)]
-    pub(crate) settings: VerdictArgs,
-    /// A YAML file with the verdicts that are meant to change; any other change fails
+    /// A YAML file with the verdicts that are expected to change
+    ///
+    /// Any other change fails.
     #[arg(long, value_name = "FILE")]
     pub(crate) expect: Option<PathBuf>,
-    /// Fail if an expected change did not happen, instead of only saying so
+    /// Fail if an expected change did not happen
     #[arg(long, requires = "expect")]
     pub(crate) require_expected: bool,
     /// The number of rows in each table
@@ -31,6 +31,10 @@ pub struct ReplayArgs {
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: ReplayFormat,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) settings: VerdictArgs,
 }
 
 /// How `replay` prints its result.

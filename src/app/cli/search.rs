@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::audit::{Color, EffectFilter, FilterArgs, TailFormat};
+use super::audit::{EffectFilter, FilterArgs, TailFormat};
 use super::times::TimeArgs;
 use crate::app::record_files::RecordArgs;
 
@@ -11,14 +11,8 @@ use crate::app::record_files::RecordArgs;
 pub struct SearchArgs {
     #[command(flatten)]
     pub(crate) files: RecordArgs,
-    #[command(flatten)]
-    pub(crate) time: TimeArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
-    pub(crate) decision: DecisionFilterArgs,
     /// Print only how many records there are
-    #[arg(long, conflicts_with_all = ["first", "last", "format", "color"])]
+    #[arg(long, conflicts_with_all = ["first", "last", "format"])]
     pub(crate) count: bool,
     /// Print only the first N records
     #[arg(long, value_name = "N", conflicts_with = "last", value_parser = clap::value_parser!(u64).range(1..))]
@@ -29,19 +23,25 @@ pub struct SearchArgs {
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     pub(crate) format: TailFormat,
-    /// When to colour lines; auto: on a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: Color,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) decision: DecisionFilterArgs,
 }
 
 /// Which decisions are meant, besides what a server can select by.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Records")]
 pub struct DecisionFilterArgs {
     /// The id of a decision, as the caller got it; repeatable
     #[arg(long = "decision-id", value_name = "ID")]
     pub(crate) decision_ids: Vec<String>,
-    /// A rule (ep:shop/egress#no-aliyun), or a policy for all its rules (ep:shop/egress): of the
-    /// verdict, of the dry run, of an exception, or that marks the request; repeatable
+    /// A rule, such as ep:shop/egress#no-aliyun, or a policy; repeatable
+    ///
+    /// A policy such as ep:shop/egress means all its rules. A record matches if the rule
+    /// decides the verdict or the dry run, is the exception that applies, or marks the request.
     #[arg(long = "rule", value_name = "RULE")]
     pub(crate) rules: Vec<String>,
     /// The owner of the rule of the verdict or of the dry run; repeatable
@@ -53,7 +53,7 @@ pub struct DecisionFilterArgs {
     /// What the enforced rules say
     #[arg(long, value_name = "EFFECT")]
     pub(crate) verdict: Option<EffectFilter>,
-    /// What they would say if every dry run were enforced too
+    /// What the rules say if every dry run is enforced too
     #[arg(long, value_name = "EFFECT")]
     pub(crate) dry_run: Option<EffectFilter>,
     /// The revision of the policy set, or how it begins; repeatable

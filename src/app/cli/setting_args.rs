@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint, value_parser};
 
 use crate::app::settings::{
     LayeredSettings, Origin, SETTINGS, Setting, Settings, SettingsDocument, SettingsFileError,
@@ -32,17 +32,25 @@ pub type VerdictArgs = SettingArgs<Verdicts>;
 
 /// The settings that a command takes.
 pub trait SettingSet {
+    /// The heading of `--config` in help; `None` puts it among the options of the command.
+    const HEADING: Option<&'static str>;
+
     /// Returns the argument for a setting, if the command takes it.
     fn argument(setting: &Setting) -> Option<Arg>;
 }
+
+/// The heading of the settings that a tool takes.
+const TOOLS: &str = "Settings";
 
 /// See [`ServeArgs`].
 #[derive(Debug)]
 pub enum EverySetting {}
 
 impl SettingSet for EverySetting {
+    const HEADING: Option<&'static str> = None;
+
     fn argument(setting: &Setting) -> Option<Arg> {
-        setting.argument()
+        Some(setting.argument()?.help_heading(setting.group()))
     }
 }
 
@@ -51,8 +59,11 @@ impl SettingSet for EverySetting {
 pub enum Verdicts {}
 
 impl SettingSet for Verdicts {
+    const HEADING: Option<&'static str> = Some(TOOLS);
+
     fn argument(setting: &Setting) -> Option<Arg> {
-        setting.argument().filter(|_| setting.changes_verdicts())
+        let argument = setting.argument().filter(|_| setting.changes_verdicts())?;
+        Some(argument.help_heading(TOOLS))
     }
 }
 
@@ -61,10 +72,13 @@ impl SettingSet for Verdicts {
 pub enum DirectoriesAndVerdicts {}
 
 impl SettingSet for DirectoriesAndVerdicts {
+    const HEADING: Option<&'static str> = Verdicts::HEADING;
+
     fn argument(setting: &Setting) -> Option<Arg> {
         if setting.name == POLICIES {
             let flag = setting.argument()?;
             let directories = flag.long(Resettable::Reset).num_args(1..);
+            let directories = directories.value_hint(ValueHint::DirPath);
             return Some(directories.value_name(DIRECTORY));
         }
         Verdicts::argument(setting)
@@ -182,7 +196,14 @@ impl<S: SettingSet> Args for SettingArgs<S> {
             .env("CUSTOMS_CONFIG")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("A settings file (YAML); customs settings prints one");
+            .value_hint(ValueHint::FilePath)
+            .hide_env(true)
+            .help_heading(S::HEADING)
+            .help("A settings file (YAML)")
+            .long_help(
+                "A settings file (YAML). Flags and environment variables override it. customs \
+                 settings prints one.\n\n[env: CUSTOMS_CONFIG]",
+            );
         command
             .arg(config)
             .args(SETTINGS.iter().filter_map(S::argument))

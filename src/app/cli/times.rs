@@ -90,9 +90,12 @@ fn ago(text: &str, now: Timestamp) -> Result<Timestamp, ParseTimeError> {
 
 /// Which records are meant: those of a period.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Records")]
 pub(crate) struct TimeArgs {
-    /// Only records from this time on: 2h or 3d (ago), now, today, yesterday, 2026-12-31,
-    /// 2026-12-31T10:00 (UTC) or 2026-12-31T10:00:00Z
+    /// Only records from this time on, such as 2h (ago) or yesterday
+    ///
+    /// The forms are: 2h or 3d (ago), now, today, yesterday, 2026-12-31, 2026-12-31T10:00 (UTC) and
+    /// 2026-12-31T10:00:00Z.
     #[arg(long, value_name = TIME, value_parser = time_argument)]
     pub(crate) since: Option<Timestamp>,
     /// Only records before this time

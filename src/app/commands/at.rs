@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::check::{self, PreparedQuery};
-use super::{BAD_SETTING, counted, print, print_error, print_json};
+use super::{BAD_SETTING, counted, print_error, print_json, print_lines};
 use crate::app::FAILED;
 use crate::app::cli::{AtArgs, CheckFormat};
 use crate::app::explain::answer::{self, Explanation};
 use crate::app::record_files::{RecordFiles, RecordFilesError};
+use crate::app::terminal::{Line, Tone};
 use customs_engine::time::UnixNanos;
 use customs_policy::printable;
 use customs_record::in_force::{InForceAt, KnownRevision, StreamAt, in_force_at};
@@ -71,7 +72,7 @@ pub(super) fn run(args: &AtArgs) -> ExitCode {
     match answers(args, &prepared) {
         Ok(answers) => {
             match args.format {
-                CheckFormat::Human => print(&human(&answers)),
+                CheckFormat::Human => print_lines(&human(&answers)),
                 CheckFormat::Json => print_json(&answers),
             }
             exit_code(&answers)
@@ -221,15 +222,15 @@ fn nearest(streams: &[StreamAt], time: UnixNanos) -> String {
     }
 }
 
-fn human(answers: &AnswersAt) -> String {
-    let mut text = format!("at           {}\n", answers.time);
+fn human(answers: &AnswersAt) -> Vec<Line> {
+    let mut lines = vec![Line::of(format!("at           {}", answers.time))];
     for answer in &answers.answers {
         let AnswerAt {
             revision,
             streams,
             explanation,
         } = answer;
-        let mut lines = vec![format!("revision     {revision}")];
+        lines.push(Line::of("revision     ").then(Tone::Strong, revision));
         for stream in streams {
             let since = stream.since.as_ref();
             let since = since
@@ -240,29 +241,24 @@ fn human(answers: &AnswersAt) -> String {
                 false => "",
             };
             let (stream, sink, files) = (&stream.stream, &stream.sink, stream.files.join(", "));
-            lines.push(format!(
-                "             {since}stream {stream} of {sink} ({files}){ambiguous}"
-            ));
-        }
-        for line in lines {
-            text += &printable::line(&line);
-            text.push('\n');
+            let stream =
+                format!("             {since}stream {stream} of {sink} ({files}){ambiguous}");
+            lines.push(Line::of(stream).hanging(13));
         }
         match explanation {
-            Some(explanation) => text += &explanation.to_string(),
-            None => {
-                text += "no policies were in force yet: every check was denied with no_policy, unless the server ran with `enforcement: report`\n"
-            }
+            Some(explanation) => lines.extend(explanation.lines()),
+            None => lines.push(Line::of(
+                "no policies were in force yet: every check was denied with no_policy, unless the \
+                 server ran with `enforcement: report`",
+            )),
         }
-        text.push('\n');
+        lines.push(Line::default());
     }
     if answers.answers.len() > 1 {
-        text += &format!(
-            "{} were in force at this moment\n",
-            counted(answers.answers.len(), "revision")
-        );
+        let count = counted(answers.answers.len(), "revision");
+        lines.push(Line::of(format!("{count} were in force at this moment")));
     }
-    text
+    lines
 }
 
 fn exit_code(answers: &AnswersAt) -> ExitCode {

@@ -56,6 +56,7 @@ pub(super) fn run(args: CanReachArgs) -> ExitCode {
         kind: QuestionKind::CanReach,
         body,
         is_complete: CanReach::is_complete,
+        lines: CanReach::lines,
     };
     let now = now.map(|time| UnixNanos(time.as_nanosecond()));
     answer_by(ask, read, &asked, |snapshot, current| {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::lint::ProblemLine;
 use super::render;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, print, print_error, print_json, verdict, with_settings};
+use super::{BAD_SETTING, print_error, print_json, print_lines, verdict, with_settings};
 use crate::app::cli::{CheckArgs, CheckFormat, CheckQueryArgs};
 use crate::app::client;
 use crate::app::explain::answer::{self, Explanation};
@@ -115,7 +115,7 @@ fn by_server(server: &ServerAddress, prepared: &PreparedQuery, format: CheckForm
 
 fn print_answer(explanation: Explanation, format: CheckFormat) -> ExitCode {
     match format {
-        CheckFormat::Human => print(&explanation.to_string()),
+        CheckFormat::Human => print_lines(&explanation.lines()),
         CheckFormat::Json => print_json(&explanation),
     }
     verdict(explanation.allows())

@@ -16,7 +16,8 @@ use super::render::print_problems;
 use super::source_map::SourceMap;
 use super::sources;
 use super::{
-    BAD_SETTING, print, print_error, print_json, refuse_settings, test, verdict, with_resolved,
+    BAD_SETTING, print_error, print_json, print_lines, refuse_settings, test, verdict,
+    with_resolved,
 };
 use crate::app::cli::{DiffArgs, DiffFormat};
 use crate::app::explain::answer;
@@ -61,7 +62,7 @@ pub(super) fn run(args: DiffArgs) -> ExitCode {
             own: settings.engine.trust_domains.own.clone(),
         };
         match format {
-            DiffFormat::Human => print(&diff_report::paper(&report)),
+            DiffFormat::Human => print_lines(&diff_report::paper(&report)),
             DiffFormat::Json => print_json(&diff_report::document(&report)),
         }
         match (report.changes_verdicts(), report.is_proved()) {

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::cases::Case;
 use super::counted;
+use crate::app::terminal::{Line, Tone};
 use customs_analysis::diff::{Change, Diff, Group, Region, RuleChange, Shift, Shifted};
 use customs_analysis::regions::SampleRequest;
 use customs_engine::decision::Answer;
-use customs_policy::printable;
 
 /// The number of regions that the text shows of a group.
 const TOLD: usize = 8;
@@ -76,14 +76,16 @@ impl Report {
 }
 
 /// Returns all differences as text.
-pub(super) fn paper(report: &Report) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    let mut section = |title: String, body: Vec<String>| {
+pub(super) fn paper(report: &Report) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut section = |tone: Tone, title: String, body: Vec<Line>| {
         if !body.is_empty() {
-            lines.extend([title].into_iter().chain(body).chain([String::new()]));
+            let title = Line::default().then(tone, title);
+            lines.extend([title].into_iter().chain(body).chain([Line::default()]));
         }
     };
     section(
+        Tone::Strong,
         format!("rules ({})", report.diff.rules.len()),
         rules(&report.diff.rules),
     );
@@ -91,24 +93,24 @@ pub(super) fn paper(report: &Report) -> String {
         let mut groups = of(shift, report);
         groups.sort_by_key(|group| Reverse(group.count()));
         section(
+            tone(shift),
             format!("{} ({})", title(shift), regions(&groups)),
             shifted(shift, &groups, &report.own),
         );
     }
     section(
+        Tone::Mark,
         format!("not compared ({})", report.diff.left.len()),
         left(report),
     );
     let cases = &report.cases.changes;
     section(
+        Tone::Strong,
         format!("cases ({})", cases.len()),
         cases.iter().flat_map(case).collect(),
     );
-    lines.push(summary(report));
+    lines.push(Line::default().then(Tone::Strong, summary(report)));
     lines
-        .into_iter()
-        .map(|line| printable::line(&line).into_owned() + "\n")
-        .collect()
 }
 
 fn of(shift: Shift, report: &Report) -> Vec<&Group> {
@@ -125,16 +127,18 @@ fn regions(groups: &[&Group]) -> usize {
 }
 
 /// Returns the first regions of which nothing is known.
-fn left(report: &Report) -> Vec<String> {
+fn left(report: &Report) -> Vec<Line> {
     let left = &report.diff.left;
-    let line = |left: &customs_analysis::diff::Left| format!("  {}", left.words);
+    let line =
+        |left: &customs_analysis::diff::Left| Line::of(format!("  {}", left.words)).hanging(4);
     let more = left.len().saturating_sub(LEFT_TOLD);
-    let more = (more > 0).then(|| format!("  and {more} more; `--format json` prints all"));
+    let more =
+        (more > 0).then(|| Line::of(format!("  and {more} more; `--format json` prints all")));
     left.iter().take(LEFT_TOLD).map(line).chain(more).collect()
 }
 
 /// Returns the largest groups of one kind.
-fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<String> {
+fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<Line> {
     let most = if shift.is_verdict() {
         GROUPS_TOLD
     } else {
@@ -147,20 +151,21 @@ fn shifted(shift: Shift, groups: &[&Group], own: &str) -> Vec<String> {
     let rest = groups.get(most..).unwrap_or_default();
     let more = || {
         let count = counted(regions(rest), "region");
-        format!(
+        Line::of(format!(
             "  and {count} in {} more like these; `--format json` prints all",
             counted(rest.len(), "group")
-        )
+        ))
+        .hanging(4)
     };
     shown.chain((!rest.is_empty()).then(more)).collect()
 }
 
-fn rules(changes: &[RuleChange]) -> Vec<String> {
+fn rules(changes: &[RuleChange]) -> Vec<Line> {
     let more = || {
-        format!(
+        Line::of(format!(
             "  and {} more; `--format json` prints all",
             changes.len() - RULES_TOLD
-        )
+        ))
     };
     changes
         .iter()
@@ -168,6 +173,15 @@ fn rules(changes: &[RuleChange]) -> Vec<String> {
         .map(rule)
         .chain((changes.len() > RULES_TOLD).then(more))
         .collect()
+}
+
+fn tone(shift: Shift) -> Tone {
+    match shift {
+        Shift::Allowed => Tone::Good,
+        Shift::Denied => Tone::Bad,
+        Shift::DryRun => Tone::Mark,
+        Shift::Reason => Tone::Strong,
+    }
 }
 
 fn title(shift: Shift) -> &'static str {
@@ -179,17 +193,20 @@ fn title(shift: Shift) -> &'static str {
     }
 }
 
-fn rule(change: &RuleChange) -> String {
+fn rule(change: &RuleChange) -> Line {
     let (what, parts) = match &change.change {
         Change::Added => ("added", String::new()),
         Change::Removed => ("removed", String::new()),
         Change::Changed(parts) => ("changed", format!(": {}", parts.join(", "))),
     };
-    format!("  {what:<8} {} ({}){parts}", change.id, change.origin)
+    Line::of(format!("  {what:<8} {}", change.id))
+        .then(Tone::Quiet, format!(" ({})", change.origin))
+        .then(Tone::Plain, parts)
+        .hanging(11)
 }
 
 /// Returns the old and the new answer of a group, and its first regions, each with a request.
-fn group_lines(group: &Group, own: &str) -> Vec<String> {
+fn group_lines(group: &Group, own: &str) -> Vec<Line> {
     let shown = if group.answers.shift.is_verdict() {
         TOLD
     } else {
@@ -201,13 +218,13 @@ fn group_lines(group: &Group, own: &str) -> Vec<String> {
     let rest = group.count().saturating_sub(shown);
     if rest > 0 {
         let count = counted(rest, "region");
-        lines.push(format!("    and {count} more like this"));
+        lines.push(Line::of(format!("    and {count} more like this")));
     }
     lines
 }
 
 /// Returns a region, and one of its requests as `customs check` would be asked.
-fn region_lines(region: &Region, own: &str) -> [String; 2] {
+fn region_lines(region: &Region, own: &str) -> [Line; 2] {
     let mut callers: Vec<&str> = region.callers.iter().map(String::as_str).collect();
     let more = callers.len().saturating_sub(CALLERS_TOLD) + region.more_callers;
     callers.truncate(CALLERS_TOLD);
@@ -222,44 +239,52 @@ fn region_lines(region: &Region, own: &str) -> [String; 2] {
         ..
     } = region;
     [
-        format!("    {callers}{more} -> {destination}"),
-        format!("      {} -> {witness}", witness.caller(own)),
+        Line::of(format!("    {callers}{more} -> {destination}")).hanging(6),
+        Line::of("      ")
+            .then(Tone::Quiet, format!("{} -> {witness}", witness.caller(own)))
+            .hanging(8),
     ]
 }
 
-fn was_and_is(answers: &Shifted, indent: &str) -> Vec<String> {
-    vec![
-        format!("{indent}was {}", answer(&answers.old)),
-        format!("{indent}is  {}", answer(&answers.new)),
-    ]
+fn was_and_is(answers: &Shifted, indent: &str) -> Vec<Line> {
+    [("was ", &answers.old), ("is  ", &answers.new)]
+        .into_iter()
+        .map(|(word, given)| answer(format!("{indent}{word}"), given))
+        .collect()
 }
 
-fn answer(answer: &Answer) -> String {
+fn answer(label: String, answer: &Answer) -> Line {
+    let hang = label.len();
+    let effect = answer.effect().as_str();
     let origin = answer
         .rule
         .info()
         .map(|info| format!(" ({})", info.origin()))
         .unwrap_or_default();
-    format!(
-        "{}: {} by {}{origin}",
-        answer.effect().as_str(),
-        answer.reason.as_str(),
-        answer.rule
-    )
+    Line::of(label)
+        .then(Tone::of_effect(effect), effect)
+        .then(
+            Tone::Plain,
+            format!(": {} by {}", answer.reason.as_str(), answer.rule),
+        )
+        .then(Tone::Quiet, origin)
+        .hanging(hang)
 }
 
-fn case(change: &CaseChange) -> Vec<String> {
+fn case(change: &CaseChange) -> Vec<Line> {
     let held = match change.holds {
         (true, false) => "; it held for OLD and fails for NEW",
         (false, true) => "; it failed for OLD and holds for NEW",
         (true, true) => "",
         (false, false) => "; it fails for both",
     };
-    let mut lines = vec![format!(
-        "  `{}` ({}){held}",
-        change.case.name,
-        change.case.place.file_and_line()
-    )];
+    let place = change.case.place.file_and_line();
+    let mut lines = vec![
+        Line::of(format!("  `{}`", change.case.name))
+            .then(Tone::Quiet, format!(" ({place})"))
+            .then(Tone::Plain, held)
+            .hanging(4),
+    ];
     if let Some(answers) = &change.answers {
         lines.extend(was_and_is(answers, "    "));
     }

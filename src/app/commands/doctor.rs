@@ -13,9 +13,12 @@ mod report;
 
 use std::process::ExitCode;
 
-use super::{BAD_SETTING, block_on, print, print_error, print_json, refuse_settings, verdict};
+use super::{
+    BAD_SETTING, block_on, print_error, print_json, print_lines, refuse_settings, verdict,
+};
 use crate::app::cli::{DoctorArgs, DoctorFormat};
 use crate::app::policy_paths::directories;
+use crate::app::terminal::Terminal;
 use customs_doctor::checks;
 use customs_doctor::evidence::PolicyEvidence;
 
@@ -35,7 +38,10 @@ pub(super) fn run(args: DoctorArgs) -> ExitCode {
     };
     let diagnosis = checks::examine(&evidence);
     match args.format {
-        DoctorFormat::Human => print(&report::text(&diagnosis)),
+        DoctorFormat::Human => {
+            let width = Terminal::of_stdout().width();
+            print_lines(&report::lines(&diagnosis, width));
+        }
         DoctorFormat::Json => print_json(&report::document(&diagnosis)),
     }
     verdict(diagnosis.is_healthy())

@@ -9,9 +9,10 @@ use super::finding::Finding;
 use super::render::{self, Painter};
 use super::source_map::SourceMap;
 use super::sources::{self, Found};
-use super::{counted, print, print_document, print_json, sarif, verdict};
+use super::{counted, print, print_document, print_json, print_lines, sarif, verdict};
 use crate::app::cli::{LintFormat, LintOptions};
 use crate::app::settings::Resolved;
+use crate::app::terminal::{Line, Tone};
 use customs_analysis::findings::Horizon;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Problem, Severity};
@@ -44,13 +45,13 @@ pub(super) fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
             findings
                 .iter()
                 .for_each(|finding| print_document(&painter.paint(finding)));
-            print(&totals.line());
+            print_lines(&[totals.line()]);
         }
         LintFormat::Github => {
             findings
                 .iter()
                 .for_each(|finding| print(&render::github(finding, &found.source_map)));
-            print(&totals.line());
+            print_lines(&[totals.line()]);
         }
         LintFormat::Json => print_json(&Report::of(&found, &totals)),
         LintFormat::Sarif => print_json(&sarif::log(&findings, &found.source_map)),
@@ -84,19 +85,22 @@ impl Totals {
         }
     }
 
-    fn line(&self) -> String {
+    fn line(&self) -> Line {
         let Totals {
             files,
             errors,
             warnings,
             notes,
         } = *self;
+        let tone = match (errors, warnings) {
+            (0, 0) => Tone::Good,
+            (0, _) => Tone::Mark,
+            (_, _) => Tone::Bad,
+        };
         let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
-        format!(
-            "{errors}, {warnings}, {} in {}\n",
-            counted(notes, "note"),
-            counted(files, "file")
-        )
+        let (notes, files) = (counted(notes, "note"), counted(files, "file"));
+        let total = format!("{errors}, {warnings}, {notes} in {files}");
+        Line::default().then(tone, total)
     }
 }
 

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use super::cli::{Command, ProveArgs, ReadArgs};
 use super::settings::{LayeredSettings, Resolved, SettingsFileError};
-use super::{BAD_SETTING, FAILED, print, print_document, print_error, refuse_settings};
+use super::{
+    BAD_SETTING, FAILED, print, print_document, print_error, print_lines, refuse_settings,
+};
 use customs_policy::printable;
 
 mod at;
@@ -29,6 +31,7 @@ mod doctor;
 mod finding;
 mod junit;
 mod lint;
+mod man;
 mod mesh;
 mod prove;
 mod prove_report;
@@ -74,7 +77,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Status(args) => status::run(*args),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),
-        Command::Man { command } => completions::man(command.as_deref()),
+        Command::Man { command, output } => man::run(&command, output.as_deref()),
         Command::Serve(_) | Command::Settings => ExitCode::from(FAILED),
     }
 }

@@ -14,7 +14,7 @@ use super::prove_report::{self, Report};
 use super::render::print_problems;
 use super::source_map::SourceMap;
 use super::sources::{self, Found};
-use super::{BAD_SETTING, FAILED, print, print_error, print_json};
+use super::{BAD_SETTING, FAILED, print_error, print_json, print_lines};
 use crate::app::cli::{ProofFormat, ProveOptions};
 use crate::app::settings::Resolved;
 use customs_analysis::guards::{self, Proof};
@@ -68,7 +68,7 @@ pub(super) fn run(settings: &Resolved, options: &ProveOptions) -> ExitCode {
         given: options.now,
     };
     match options.format {
-        ProofFormat::Human => print(&prove_report::paper(&report)),
+        ProofFormat::Human => print_lines(&prove_report::paper(&report)),
         ProofFormat::Json => print_json(&prove_report::document(&report)),
     }
     ExitCode::from(code(&proofs))

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::counted;
+use crate::app::terminal::{Line, Tone};
 use crate::ops::admin::timestamp;
 use customs_analysis::guards::{CounterExample, Gives, Proof, ProofOutcome, Unproved};
 use customs_analysis::regions::SampleRequest;
@@ -11,7 +12,6 @@ use customs_engine::decision::Answer;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
 use customs_policy::guard::Guard;
-use customs_policy::printable;
 
 /// The most regions of an unfinished search that the text has.
 const LEFT_SHOWN: usize = 8;
@@ -44,41 +44,47 @@ impl Report<'_> {
 }
 
 /// Returns the report as text.
-pub(super) fn paper(report: &Report<'_>) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for proof in report.proofs {
-        lines.extend(proof_lines(proof, report));
-    }
-    lines.push(summary(report.proofs));
-    lines
-        .into_iter()
-        .map(|line| printable::line(&line).into_owned() + "\n")
+pub(super) fn paper(report: &Report<'_>) -> Vec<Line> {
+    let proofs = report.proofs.iter();
+    let summary = Line::default().then(Tone::Strong, summary(report.proofs));
+    proofs
+        .flat_map(|proof| proof_lines(proof, report))
+        .chain([summary])
         .collect()
 }
 
-fn proof_lines(proof: &Proof<'_>, report: &Report<'_>) -> Vec<String> {
+/// The column below the id of a guard.
+const BODY: usize = 11;
+
+fn tone(outcome: &ProofOutcome<'_>) -> Tone {
+    match outcome {
+        ProofOutcome::Proved => Tone::Good,
+        ProofOutcome::Broken(_) | ProofOutcome::Conflict(..) | ProofOutcome::Empty => Tone::Bad,
+        ProofOutcome::NotProved(_) => Tone::Mark,
+    }
+}
+
+fn proof_lines(proof: &Proof<'_>, report: &Report<'_>) -> Vec<Line> {
     let Guard {
         id, place, claim, ..
     } = proof.guard;
     let word = word(&proof.outcome);
-    let head = format!(
-        "{word:10} {id} {} ({})",
-        claim.as_str(),
-        place.file_and_line()
-    );
-    let indented = |text: String| format!("           {text}");
+    let kinds = match &proof.outcome {
+        ProofOutcome::Proved => format!(": {} of requests", counted(proof.cells, "kind")),
+        _ => String::new(),
+    };
+    let head = Line::default()
+        .then(tone(&proof.outcome), format!("{word:10}"))
+        .then(Tone::Plain, format!(" {id} {}", claim.as_str()))
+        .then(Tone::Quiet, format!(" ({})", place.file_and_line()))
+        .then(Tone::Plain, kinds)
+        .hanging(BODY);
+    let indented = |text: String| Line::of(format!("{:BODY$}{text}", "")).hanging(BODY);
     let mut lines = vec![head];
     match &proof.outcome {
-        ProofOutcome::Proved => {
-            if let Some(first) = lines.first_mut() {
-                first.push_str(&format!(
-                    ": {}",
-                    counted(proof.cells, "kind") + " of requests"
-                ));
-            }
-        }
+        ProofOutcome::Proved => {}
         ProofOutcome::Broken(broken) => {
-            lines.push(indented(report.command(&broken.request)));
+            lines.push(indented(report.command(&broken.request)).whole());
             lines.push(indented(gives(broken)));
         }
         ProofOutcome::Conflict(rival, request) => {
@@ -87,7 +93,7 @@ fn proof_lines(proof: &Proof<'_>, report: &Report<'_>) -> Vec<String> {
                 rival.id,
                 rival.place.file_and_line()
             )));
-            lines.push(indented(report.command(request)));
+            lines.push(indented(report.command(request)).whole());
         }
         ProofOutcome::Empty => lines.push(indented("it covers no request".into())),
         ProofOutcome::NotProved(Unproved::NotCompared(directory)) => {

@@ -1,17 +1,17 @@
 //! Questions about all callers or all destinations: answered by policy files, or by a running server
 //! at its admin address.
 
-use std::fmt;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{BAD_SETTING, print, print_error, print_json, sources, with_settings};
+use super::{BAD_SETTING, print_error, print_json, print_lines, sources, with_settings};
 use crate::app::cli::{AskArgs, ProofFormat, ReadArgs};
 use crate::app::client;
 use crate::app::server_connection::{ServerAddress, ServerPort};
+use crate::app::terminal::Line;
 use crate::ops::questions::QuestionKind;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
@@ -21,16 +21,17 @@ use customs_record::clock;
 /// The exit code of an answer that leaves something out.
 const INCOMPLETE: u8 = 3;
 
-/// A question to a server, and whether an answer leaves nothing out.
+/// A question to a server, whether an answer leaves nothing out, and its lines.
 pub(super) struct Asked<T> {
     pub(super) kind: QuestionKind,
     pub(super) body: Value,
     pub(super) is_complete: fn(&T) -> bool,
+    pub(super) lines: fn(&T) -> Vec<Line>,
 }
 
 /// Prints the answer of a server, or the one that `decide` finds with the policies of the
 /// directories.
-pub(super) fn answer_by<T: Serialize + DeserializeOwned + fmt::Display>(
+pub(super) fn answer_by<T: Serialize + DeserializeOwned>(
     ask: AskArgs,
     read: ReadArgs,
     asked: &Asked<T>,
@@ -39,7 +40,7 @@ pub(super) fn answer_by<T: Serialize + DeserializeOwned + fmt::Display>(
     let AskArgs { admin, format, tls } = ask;
     let show = |answer: &T| {
         match format {
-            ProofFormat::Human => print(&answer.to_string()),
+            ProofFormat::Human => print_lines(&(asked.lines)(answer)),
             ProofFormat::Json => print_json(answer),
         }
         match (asked.is_complete)(answer) {

@@ -10,12 +10,12 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::audit::format::timestamp;
 use super::audit::losses::add_losses;
 use super::{BAD_SETTING, print_error};
 use crate::app::cli::{Period, TimeArgs};
 use crate::app::record_files::{RecordArgs, RecordFileError, RecordFiles};
 use customs_record::fields::DecisionFields;
+use customs_record::pretty::timestamp;
 use customs_record::proto::Loss;
 use customs_record::scan::{RecordFold, ScannedRecord};
 

@@ -4,19 +4,20 @@
 //! All text from files is made [`printable`] here, so it cannot control a terminal or end a line of
 //! a format.
 
-use std::io::IsTerminal;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{
-    AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet, Title,
-};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, Title};
 
 use super::finding::Finding;
 use super::print_document;
 use super::source_map::{Marked, SourceMap};
+use crate::app::terminal::{self, Terminal};
 use customs_policy::printable;
 use customs_policy::problem::{Problem, Severity};
+
+/// The fewest columns that a message is wrapped at.
+const MESSAGE: usize = 30;
 
 /// Prints problems as text, each with its place underlined.
 pub(super) fn print_problems<'p>(
@@ -33,38 +34,70 @@ pub(super) fn print_problems<'p>(
 pub(super) struct Painter<'t> {
     source_map: &'t SourceMap,
     renderer: Renderer,
+    /// The columns at which messages are wrapped; `None` wraps none.
+    width: Option<usize>,
 }
 
 impl<'t> Painter<'t> {
-    /// Creates a painter for stdout, which uses colours on a terminal unless `NO_COLOR` is set or
-    /// `TERM` is `dumb`.
+    /// Creates a painter for stdout.
     pub(super) fn for_stdout(source_map: &'t SourceMap) -> Painter<'t> {
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colour = std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb;
-        Painter::new(source_map, colour)
+        Painter::new(source_map, Terminal::of_stdout())
     }
 
-    fn new(source_map: &'t SourceMap, colour: bool) -> Painter<'t> {
-        let renderer = if colour {
+    fn new(source_map: &'t SourceMap, terminal: Terminal) -> Painter<'t> {
+        let renderer = if terminal.is_coloured() {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let width = terminal.width();
         Painter {
             source_map,
-            renderer: renderer.decor_style(DecorStyle::Ascii),
+            renderer: match width {
+                Some(width) => renderer.term_width(width),
+                None => renderer,
+            },
+            width,
         }
     }
 
     /// Returns one finding, followed by an empty line.
     pub(super) fn paint(&self, finding: &Finding) -> String {
         let level = level(finding.severity);
+        let label = format!("{}[{}]: ", finding.severity.as_str(), finding.code);
         let title = level
-            .primary_title(printable::line(&finding.text))
+            .primary_title(self.wrapped(&finding.text, label.len()))
             .id(finding.code);
-        let group = self.place(title, finding).elements(messages(finding));
+        let group = self.place(title, finding).elements(self.messages(finding));
         format!("{}\n\n", self.renderer.render(&[group]))
+    }
+
+    fn messages(&self, finding: &Finding) -> Vec<Element<'static>> {
+        // The renderer puts them behind the column of line numbers and three more.
+        let gutter = finding.place.line.to_string().len() + 3;
+        let message = |level: Level<'static>, name: &str, text: &Option<String>| {
+            let text = self.wrapped(text.as_deref()?, gutter + name.len() + 2);
+            Some(Element::from(level.message(text)))
+        };
+        let messages = [
+            message(Level::NOTE, "note", &finding.note),
+            message(Level::HELP, "help", &finding.help),
+        ];
+        messages.into_iter().flatten().collect()
+    }
+
+    /// Returns a text escaped, and wrapped behind a label of so many columns, below which the
+    /// renderer aligns the lines.
+    fn wrapped(&self, text: &str, label: usize) -> String {
+        let text = printable::line(text);
+        match self.width {
+            Some(width) => {
+                let width = width.saturating_sub(label).max(MESSAGE);
+                terminal::wrap("", &text, width, 0).join("\n")
+            }
+            None => text.into_owned(),
+        }
     }
 
     fn place<'f>(&'f self, title: Title<'f>, finding: &'f Finding) -> Group<'f> {
@@ -109,17 +142,6 @@ fn level(severity: Severity) -> Level<'static> {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     }
-}
-
-fn messages(finding: &Finding) -> Vec<Element<'static>> {
-    let message = |level: Level<'static>, text: &Option<String>| -> Option<Message<'static>> {
-        Some(level.message(printable::line(text.as_deref()?).into_owned()))
-    };
-    let messages = [
-        message(Level::NOTE, &finding.note),
-        message(Level::HELP, &finding.help),
-    ];
-    messages.into_iter().flatten().map(Element::from).collect()
 }
 
 /// Returns a finding as a workflow command of GitHub, which shows it next to the line.
@@ -180,7 +202,7 @@ mod tests {
     #[test]
     fn a_finding_is_drawn_with_its_line() {
         let (source_map, finding) = finding(11, "`https://a.example`: a URL");
-        let drawn = Painter::new(&source_map, false).paint(&finding);
+        let drawn = Painter::new(&source_map, Terminal::NONE).paint(&finding);
         let expected = "\
 error[bad-host]: `https://a.example`: a URL
  --> p/a.yaml:2:11
@@ -199,13 +221,13 @@ error[bad-host]: `https://a.example`: a URL
         let (source_map, mut finding) = finding(999, "a \u{1b}[31mred\u{7} text");
         finding.help = Some("\u{1b}]0;title\u{7}".into());
         finding.note = Some("\u{1b}[1m\r".into());
-        let drawn = Painter::new(&source_map, false).paint(&finding);
+        let drawn = Painter::new(&source_map, Terminal::NONE).paint(&finding);
         assert!(
             printable::is_printable(&drawn.replace('\n', "")),
             "{drawn:?}"
         );
         finding.place = Place::whole("\u{1b}[2J");
-        let drawn = Painter::new(&source_map, false).paint(&finding);
+        let drawn = Painter::new(&source_map, Terminal::NONE).paint(&finding);
         assert!(
             printable::is_printable(&drawn.replace('\n', "")),
             "{drawn:?}"
@@ -216,7 +238,7 @@ error[bad-host]: `https://a.example`: a URL
     fn a_file_as_a_whole_has_no_line() {
         let (source_map, mut finding) = finding(1, "is a directory");
         finding.place = Place::whole("p");
-        let drawn = Painter::new(&source_map, false).paint(&finding);
+        let drawn = Painter::new(&source_map, Terminal::NONE).paint(&finding);
         assert_eq!(
             drawn,
             "error[bad-host]: is a directory\n--> p\n = help: write `a.example`\n\n"
@@ -244,7 +266,7 @@ error[bad-host]: `https://a.example`: a URL
             source_map.add("f".into(), text.as_bytes());
             let place = Place { file: "f".into(), line, column };
             let finding = Finding::from(&Problem::error(Code::BadHost, place, text.clone()).hint(text));
-            let painter = Painter::new(&source_map, false);
+            let painter = Painter::new(&source_map, Terminal::NONE);
             let drawn = painter.paint(&finding);
             proptest::prop_assert!(printable::is_printable(&drawn.replace('\n', "")), "{:?}", drawn);
             proptest::prop_assert_eq!(github(&finding, &source_map).lines().count(), 1);

@@ -19,7 +19,9 @@ use super::recorded;
 use super::render::print_problems;
 use super::source_map::SourceMap;
 use super::sources;
-use super::{BAD_SETTING, FAILED, print, print_error, print_json, refuse_settings, with_resolved};
+use super::{
+    BAD_SETTING, FAILED, print_error, print_json, print_lines, refuse_settings, with_resolved,
+};
 use crate::app::cli::{ReplayArgs, ReplayFormat};
 use crate::app::policy_paths::directories;
 use crate::app::settings::Resolved;
@@ -69,7 +71,7 @@ fn replay(args: &ReplayArgs, settings: &Resolved) -> Result<ExitCode, ExitCode> 
         top: args.top,
     };
     match args.format {
-        ReplayFormat::Human => print(&report::text(&report)),
+        ReplayFormat::Human => print_lines(&report::lines(&report)),
         ReplayFormat::Json => print_json(&report::json(&report)),
     }
     Ok(exit_code(args, &report, &checked, is_read))

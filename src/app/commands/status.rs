@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{BAD_SETTING, block_on, print, print_error, print_json, verdict};
+use super::{BAD_SETTING, block_on, print_error, print_json, print_lines, verdict};
 use crate::app::cli::{StatusArgs, StatusFormat};
 use crate::app::replicas;
+use crate::app::terminal::{Line, Tone};
 use customs_doctor::customs_status::CustomsStatus;
 use customs_doctor::replica::{self, Property, Replica};
 use customs_policy::printable;
@@ -50,7 +51,7 @@ pub(super) fn run(args: StatusArgs) -> ExitCode {
         Timestamp::now(),
     );
     match format {
-        StatusFormat::Human => print(&report.text(now)),
+        StatusFormat::Human => print_lines(&report.lines(now)),
         StatusFormat::Json => print_json(&report.document(now)),
     }
     verdict(report.is_good)
@@ -132,7 +133,7 @@ impl<'r> StatusTable<'r> {
         }
     }
 
-    fn text(&self, now: Timestamp) -> String {
+    fn lines(&self, now: Timestamp) -> Vec<Line> {
         let mut rows = vec![HEAD.map(str::to_owned)];
         rows.extend(self.replicas.iter().map(|replica| row(replica, now)));
         let mut widths = [0; HEAD.len()];
@@ -141,21 +142,26 @@ impl<'r> StatusTable<'r> {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        let mut text = String::new();
-        for row in &rows {
+        let row = |(number, row): (usize, &[String; HEAD.len()])| {
             let cells = row.iter().zip(widths);
             let cells: Vec<_> = cells
                 .map(|(cell, width)| format!("{cell:width$}"))
                 .collect();
-            text.push_str(cells.join("  ").trim_end());
-            text.push('\n');
-        }
-        text.push('\n');
-        for line in &self.summary {
-            text.push_str(&printable::line(line));
-            text.push('\n');
-        }
-        text
+            let tone = if number == 0 {
+                Tone::Strong
+            } else {
+                Tone::Plain
+            };
+            Line::default()
+                .then(tone, cells.join("  ").trim_end())
+                .whole()
+        };
+        let mut lines: Vec<Line> = rows.iter().enumerate().map(row).collect();
+        lines.push(Line::default());
+        let tone = if self.is_good { Tone::Good } else { Tone::Bad };
+        let summary = self.summary.iter();
+        lines.extend(summary.map(|line| Line::default().then(tone, line).hanging(2)));
+        lines
     }
 
     fn document(&self, now: Timestamp) -> StatusDocument<'_> {
@@ -339,6 +345,7 @@ fn state(status: &CustomsStatus, now: Timestamp) -> StateDocument<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::terminal::Terminal;
 
     #[test]
     fn an_age_is_shown_in_its_largest_unit() {
@@ -362,7 +369,8 @@ mod tests {
             address: "a\nb".into(),
             status: Ok(CustomsStatus::read(body.as_bytes()).unwrap()),
         }];
-        let text = StatusTable::new(&replicas, None, INTERVAL).text(Timestamp::UNIX_EPOCH);
+        let lines = StatusTable::new(&replicas, None, INTERVAL).lines(Timestamp::UNIX_EPOCH);
+        let text = Terminal::NONE.render(&lines);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
         // The head, the replica, an empty line, not ready, the source.
         assert_eq!(text.lines().count(), 5, "{text}");

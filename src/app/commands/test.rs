@@ -6,6 +6,9 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
+
+use jiff::Timestamp;
 
 use super::cases::{self, Case, Wanted, WantedAnswer};
 use super::coverage::Coverage;
@@ -59,6 +62,7 @@ fn suite(
         .map(|d| d.path().display().to_string())
         .collect::<Vec<_>>()
         .join(", ");
+    let (began, clock) = (Timestamp::now(), Instant::now());
     let found = sources::load(directories, &settings.engine);
     let mut problems: Vec<Problem> = found
         .problems
@@ -81,8 +85,12 @@ fn suite(
         None => Vec::new(),
     };
     source_map.take_in(found.source_map);
+    let revision = found.snapshot.as_ref();
     Suite {
         name,
+        began,
+        took: clock.elapsed(),
+        revision: revision.map(|snapshot| snapshot.revision().to_string()),
         problems,
         notes,
         results,
@@ -133,11 +141,14 @@ pub(super) fn passes(case: &Case, decision: &Decision) -> bool {
 }
 
 fn ask(case: &Case, snapshot: &Snapshot, now: UnixNanos, coverage: &mut Coverage) -> CaseResult {
+    let clock = Instant::now();
     let decision = answer::decide(&case.query, snapshot, now);
     coverage.note(&decision);
+    let failures = differences(&case.name, &case.wanted, &decision, coverage);
     CaseResult {
         case: case.clone(),
-        failures: differences(&case.name, &case.wanted, &decision, coverage),
+        took: clock.elapsed(),
+        failures,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Prints the results of `customs test`: as text, JSON or JUnit XML.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,8 +12,8 @@ use super::finding::Finding;
 use super::lint::ProblemLine;
 use super::render::Painter;
 use super::source_map::SourceMap;
-use super::{counted, print, print_document};
-use customs_policy::printable;
+use super::{counted, print_document, print_lines};
+use crate::app::terminal::{Line, Tone};
 use customs_policy::problem::Problem;
 
 /// All results.
@@ -25,6 +28,12 @@ pub(super) struct Report {
 pub(super) struct Suite {
     /// The set's directories.
     pub name: String,
+    /// When it began.
+    pub began: Timestamp,
+    /// How long it took to load the set and to run its cases.
+    pub took: Duration,
+    /// The revision of the set, if it loads.
+    pub revision: Option<String>,
     /// The problems that prevented cases from running.
     pub problems: Vec<Problem>,
     /// The notes and warnings, which do not prevent cases from running.
@@ -39,6 +48,8 @@ pub(super) struct Suite {
 pub(super) struct CaseResult {
     /// The case.
     pub case: Case,
+    /// How long the decision and its comparison took.
+    pub took: Duration,
     /// The differences from the expected answer.
     pub failures: Vec<Finding>,
 }
@@ -89,7 +100,7 @@ impl Totals {
         })
     }
 
-    fn line(&self) -> String {
+    fn line(&self, suite: &str) -> Line {
         let Totals {
             cases,
             passed,
@@ -104,9 +115,17 @@ impl Totals {
             format!(", {}", counted(errors, "error"))
         };
         let (cases, rules) = (counted(cases, "case"), counted(rules, "rule"));
-        format!(
-            "{cases}: {passed} passed, {failed} failed{errors}; {exercised} of {rules} exercised\n"
-        )
+        let tone = match failed == 0 && errors.is_empty() {
+            true => Tone::Good,
+            false => Tone::Bad,
+        };
+        Line::of(suite)
+            .then(
+                tone,
+                format!("{cases}: {passed} passed, {failed} failed{errors}"),
+            )
+            .then(Tone::Plain, format!("; {exercised} of {rules} exercised"))
+            .hanging(2)
     }
 }
 
@@ -121,21 +140,21 @@ pub(super) fn human(report: &Report) {
             .for_each(|problem| print_document(&painter.paint(&Finding::from(problem))));
         let failures = suite.results.iter().flat_map(|result| &result.failures);
         failures.for_each(|failure| print_document(&painter.paint(failure)));
-        for Uncovered { id, origin } in suite.coverage.missing() {
-            print(&format!(
-                "{}\n",
-                printable::line(&format!("not exercised: {id} ({origin})"))
-            ));
-        }
+        let mut lines: Vec<Line> = suite.coverage.missing().iter().map(not_exercised).collect();
         if report.suites.len() > 1 {
-            print(&format!(
-                "{}: {}",
-                printable::line(&suite.name),
-                Totals::of([suite]).line()
-            ));
+            lines.push(Totals::of([suite]).line(&format!("{}: ", suite.name)));
         }
+        print_lines(&lines);
     }
-    print(&Totals::of(&report.suites).line());
+    print_lines(&[Totals::of(&report.suites).line("")]);
+}
+
+fn not_exercised(rule: &Uncovered) -> Line {
+    Line::default()
+        .then(Tone::Mark, "not exercised")
+        .then(Tone::Plain, format!(": {}", rule.id))
+        .then(Tone::Quiet, format!(" ({})", rule.origin))
+        .hanging(2)
 }
 
 /// Returns a report as one JSON document.

@@ -56,6 +56,7 @@ pub(super) fn run(args: WhoCanArgs) -> ExitCode {
         kind: QuestionKind::WhoCan,
         body: Value::Object(body),
         is_complete: WhoCan::is_complete,
+        lines: WhoCan::lines,
     };
     answer_by(ask, read, &asked, |snapshot, now| {
         who_can::ask(&prepared.query, wanted, snapshot, now)

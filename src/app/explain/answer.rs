@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::query::{ExplainQuery, Summary};
+use crate::app::terminal::{Line, Terminal, Tone};
 use customs_analysis::explain::{self, RuleFacts, Stage};
 use customs_engine::decision::{self, Decision};
 use customs_engine::effect::Effect;
@@ -17,7 +18,6 @@ use customs_engine::pattern::Port;
 use customs_engine::request::{Attributes, DestinationHost, Request};
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
-use customs_policy::printable;
 use customs_policy::problem::Problem;
 
 /// The whole answer.
@@ -169,13 +169,16 @@ impl Answer {
     }
 }
 
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} by {}", self.effect, self.reason, self.rule)?;
-        match &self.about {
-            Some(rule) => write!(f, " ({})", rule.origin),
-            None => Ok(()),
-        }
+impl Answer {
+    fn line(&self, label: &str) -> Line {
+        let origin = self
+            .about
+            .as_ref()
+            .map(|rule| format!(" ({})", rule.origin));
+        labelled(label)
+            .then(Tone::of_effect(&self.effect), self.effect.as_ref())
+            .then(Tone::Plain, format!(": {} by {}", self.reason, self.rule))
+            .then(Tone::Quiet, origin.unwrap_or_default())
     }
 }
 
@@ -183,15 +186,17 @@ impl fmt::Display for Answer {
 /// terminal, whatever it contains.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines()
-            .iter()
-            .try_for_each(|line| writeln!(f, "{}", printable::line(line)))
+        f.write_str(&Terminal::NONE.render(&self.lines()))
     }
 }
 
+/// The column of what a label or a stage says.
+const VALUE: usize = 13;
+
 impl Explanation {
-    fn lines(&self) -> Vec<String> {
-        let mut lines = self.notes.clone();
+    /// Returns the answer line by line.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.notes.iter().map(Line::of).collect();
         let method = self
             .method
             .as_ref()
@@ -202,42 +207,54 @@ impl Explanation {
             .as_ref()
             .map(|detail| format!(", {detail}"))
             .unwrap_or_default();
-        lines.push(format!(
-            "from         {} (identity: {}{detail})",
-            self.from, self.identity
+        lines.push(labelled("from").then(
+            Tone::Plain,
+            format!("{} (identity: {}{detail})", self.from, self.identity),
         ));
-        lines.push(format!("to           {method}{}", self.to));
+        lines.push(labelled("to").then(Tone::Plain, format!("{method}{}", self.to)));
         let port = self
             .port
             .map_or("no known port".to_owned(), |port| format!("port {port}"));
         lines.extend(
             self.host
                 .as_ref()
-                .map(|host| format!("host         {host}, {port}")),
+                .map(|host| labelled("host").then(Tone::Plain, format!("{host}, {port}"))),
         );
-        lines.push(String::new());
+        lines.push(Line::default());
         lines.extend(in_lines(&self.stages));
         if let Some(stages) = &self.dry_run_stages {
-            lines.extend(["in the dry run:".to_owned(), String::new()]);
+            lines.extend([Line::of("in the dry run:"), Line::default()]);
             lines.extend(in_lines(stages));
         }
-        lines.push(format!("effect       {}", self.effect));
-        lines.push(format!("verdict      {}", self.verdict));
-        lines.push(format!("dry run      {}", self.dry_run));
-        lines.extend(
-            self.audit
-                .as_ref()
-                .map(|rule| format!("marked by    {rule}")),
-        );
+        let effect = labelled("effect");
+        lines.push(effect.then(Tone::of_effect(&self.effect), self.effect.as_ref()));
+        lines.push(self.verdict.line("verdict"));
+        lines.push(self.dry_run.line("dry run"));
+        let marked = self.audit.as_ref();
+        lines.extend(marked.map(|rule| labelled("marked by").then(Tone::Plain, rule.to_string())));
         lines
     }
 }
 
+/// Begins a line with a label.
+fn labelled(label: &str) -> Line {
+    Line::of(format!("{label:VALUE$}")).hanging(VALUE)
+}
+
 /// Returns one line for each stage, after an empty one.
-fn in_lines(stages: &[Stage]) -> impl Iterator<Item = String> {
-    let line =
-        |(number, stage): (usize, &Stage)| format!("{number} {:<10} {}", stage.stage, stage.text);
-    (1..).zip(stages).map(line).chain([String::new()])
+fn in_lines(stages: &[Stage]) -> impl Iterator<Item = Line> {
+    let line = |(number, stage): (usize, &Stage)| {
+        let tone = match stage.state.as_ref() {
+            "denied" | "closed" => Tone::Bad,
+            "open" | "allowed" => Tone::Good,
+            _ => Tone::Plain,
+        };
+        Line::of(format!("{number} "))
+            .then(tone, format!("{:<10}", stage.stage))
+            .then(Tone::Plain, format!(" {}", stage.text))
+            .hanging(VALUE)
+    };
+    (1..).zip(stages).map(line).chain([Line::default()])
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use super::query::Caller;
+use crate::app::terminal::{Line, Tone};
 use customs_analysis::regions::{Exploration, LeftRegion, Space, Within};
 use customs_engine::decision::Answer;
 use customs_engine::effect::Effect;
@@ -26,7 +27,6 @@ use customs_engine::subject::{
     Account, CallerMatch, NamespacePattern, Source, Subject, SubjectList,
 };
 use customs_engine::time::UnixNanos;
-use customs_policy::printable;
 use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::reader::Text;
 
@@ -240,8 +240,9 @@ impl CanReach {
         self.unknown.is_empty() && self.left_off == 0
     }
 
-    fn lines(&self) -> Vec<String> {
-        let mut lines = vec![self.from.clone()];
+    /// Returns the answer line by line.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let mut lines = vec![Line::default().then(Tone::Strong, &self.from)];
         for Reach {
             reason,
             rule,
@@ -253,37 +254,31 @@ impl CanReach {
                 .as_ref()
                 .map(|origin| format!(" ({origin})"))
                 .unwrap_or_default();
-            lines.push(format!("  {reason} by {rule}{origin}"));
+            let by = Line::of(format!("  {reason} by {rule}"));
+            lines.push(by.then(Tone::Quiet, origin).hanging(4));
             for region in regions {
                 let differs = match region.dry_run == "allow" {
                     true => "",
                     false => " (dry run: deny)",
                 };
-                lines.push(format!("    {}{differs}", region.requests));
+                let requests = Line::of(format!("    {}", region.requests));
+                lines.push(requests.then(Tone::Mark, differs).hanging(6));
             }
         }
         if self.left_off > 0 {
-            lines.push(format!("  and {} more regions", self.left_off));
+            lines.push(Line::of(format!("  and {} more regions", self.left_off)));
         }
         if !self.unknown.is_empty() {
-            lines.push("  not known:".into());
-            lines.extend(self.unknown.iter().map(|region| format!("    {region}")));
+            lines.push(Line::default().then(Tone::Mark, "  not known:"));
+            let unknown = self.unknown.iter();
+            lines.extend(unknown.map(|region| Line::of(format!("    {region}")).hanging(6)));
         }
         let words = match self.regions {
             1 => "region of requests is",
             _ => "regions of requests are",
         };
-        lines.push(format!("{} {words} allowed", self.regions));
+        let total = format!("{} {words} allowed", self.regions);
+        lines.push(Line::default().then(Tone::Strong, total));
         lines
-    }
-}
-
-/// The answer as text, line by line. It may come from a server, so each line is escaped for the
-/// terminal, whatever it contains.
-impl fmt::Display for CanReach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines()
-            .iter()
-            .try_for_each(|line| writeln!(f, "{}", printable::line(line)))
     }
 }

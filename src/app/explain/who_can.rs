@@ -6,17 +6,16 @@
 //! addresses) is unknown to the policies, as in `customs check`.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::query::{Caller, ExplainQuery, QueryInput, ShorthandQuery};
+use crate::app::terminal::{Line, Tone};
 use customs_analysis::regions::{CallerKind, CallerKinds, PartName, caller_kinds};
 use customs_engine::decision::Decision;
 use customs_engine::effect::Effect;
 use customs_engine::snapshot::Snapshot;
 use customs_engine::time::UnixNanos;
-use customs_policy::printable;
 
 /// The most kinds of callers that one answer has.
 const MOST: usize = 50_000;
@@ -196,13 +195,15 @@ impl WhoCan {
         self.incomplete.is_none()
     }
 
-    fn lines(&self) -> Vec<String> {
+    /// Returns the answer line by line.
+    pub(crate) fn lines(&self) -> Vec<Line> {
         let method = self
             .method
             .as_ref()
             .map(|method| format!("{method} "))
             .unwrap_or_default();
-        let mut lines = vec![format!("{method}{}", self.to)];
+        let title = format!("{method}{}", self.to);
+        let mut lines = vec![Line::default().then(Tone::Strong, title)];
         // Neighbours with one answer are one line.
         let is_same = |a: &CallerAnswer, b: &CallerAnswer| {
             a.namespace.is_some()
@@ -213,35 +214,27 @@ impl WhoCan {
         for run in self.callers.chunk_by(is_same) {
             let names: Vec<&str> = run.iter().map(|row| row.callers.as_str()).collect();
             let Some(first) = run.first() else { continue };
-            lines.push(format!(
-                "  {:5}  {}: {}",
-                first.effect,
-                names.join(", "),
-                first.why()
-            ));
+            let row = Line::of("  ")
+                .then(
+                    Tone::of_effect(&first.effect),
+                    format!("{:5}", first.effect),
+                )
+                .then(Tone::Plain, format!("  {}: ", names.join(", ")))
+                .then(Tone::Plain, first.why());
+            lines.push(row.hanging(9));
         }
         if self.left_off > 0 {
-            lines.push(format!("  and {} more", self.left_off));
+            lines.push(Line::of(format!("  and {} more", self.left_off)));
         }
         let kinds = self.allowed + self.denied;
         let noun = if kinds == 1 { "kind" } else { "kinds" };
-        lines.push(format!(
-            "{kinds} {noun} of callers: {} may go, {} may not",
-            self.allowed, self.denied
-        ));
+        let (allowed, denied) = (self.allowed, self.denied);
+        let total = format!("{kinds} {noun} of callers: {allowed} may go, {denied} may not");
+        lines.push(Line::default().then(Tone::Strong, total));
         if let Some(why) = &self.incomplete {
-            lines.push(format!("some callers are missing: {why}"));
+            let missing = Line::default().then(Tone::Mark, "some callers are missing");
+            lines.push(missing.then(Tone::Plain, format!(": {why}")));
         }
         lines
-    }
-}
-
-/// The answer as text, line by line. It may come from a server, so each line is escaped for the
-/// terminal, whatever it contains.
-impl fmt::Display for WhoCan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines()
-            .iter()
-            .try_for_each(|line| writeln!(f, "{}", printable::line(line)))
     }
 }

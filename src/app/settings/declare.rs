@@ -14,6 +14,9 @@
 //! - `max_concurrent_streams: 1024` in `Settings::default()`;
 //! - one [`Setting`] in [`SETTINGS`], with the name and the comment as text.
 //!
+//! `group "Audit log";` before a row begins a group of flags in the help, which ends where the next
+//! begins.
+//!
 //! The macro does no more than that. Everything else is ordinary code over `SETTINGS`: the flag
 //! `--max-concurrent-streams`, the variable `CUSTOMS_MAX_CONCURRENT_STREAMS`, its help (the first
 //! sentence of the comment, and the default), what a reload may change, and the reference. The type
@@ -66,6 +69,8 @@ pub struct Setting {
     pub written: Written,
     /// When a change of the settings file takes effect.
     pub takes_effect: TakesEffect,
+    /// The group that begins with this row, if one does.
+    pub(super) begins: &'static [&'static str],
     /// Makes an argument take the setting's values.
     pub(super) argument: fn(Arg) -> Arg,
     /// Takes the value of its flag or variable over.
@@ -86,6 +91,16 @@ impl Setting {
     /// Returns whether it can change a verdict.
     pub fn changes_verdicts(&self) -> bool {
         self.takes_effect != TakesEffect::Restart
+    }
+
+    /// Returns the group of the setting, in which help shows its flag.
+    pub fn group(&self) -> &'static str {
+        let before = SETTINGS.iter().position(|row| row.name == self.name);
+        let rows = SETTINGS.iter().take(before.unwrap_or_default() + 1);
+        rows.flat_map(|row| row.begins)
+            .last()
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Returns the flag without its dashes, if it has one.
@@ -112,10 +127,12 @@ impl Setting {
         let arg = Arg::new(self.name)
             .long(self.flag()?)
             .env(self.variable()?)
-            // A value may hold a secret, such as a header for a collector.
-            .hide_env_values(true)
+            // The long help names the variable. Its value may hold a secret, such as a header for a
+            // collector.
+            .hide_env(true)
             .value_name(value_name)
-            .help(self.help());
+            .help(self.help())
+            .long_help(self.long_help());
         Some((self.argument)(arg))
     }
 
@@ -141,6 +158,21 @@ impl Setting {
             Some(default) => format!("{sentence} [default: {default}]"),
             None => sentence,
         }
+    }
+
+    /// Returns the whole documentation, the default and the variable.
+    fn long_help(&self) -> String {
+        let words: Vec<&str> = self.doc.split_whitespace().collect();
+        let mut help = words.join(" ").replace('`', "");
+        let mut notes = Vec::new();
+        if let Some(default) = one_line(&self.default_value()) {
+            notes.push(format!("[default: {default}]"));
+        }
+        notes.extend(self.variable().map(|name| format!("[env: {name}]")));
+        if !notes.is_empty() {
+            help.push_str(&format!("\n\n{}", notes.join(" ")));
+        }
+        help
     }
 }
 
@@ -169,6 +201,7 @@ fn one_line(value: &Value) -> Option<String> {
 /// Declares the settings, see the [module](self).
 macro_rules! settings {
     ($(
+        $(group $group:literal;)?
         $(#[doc = $doc:literal])+
         $name:ident: $type:ty = $default:expr, $written:expr, $takes_effect:ident;
     )+) => {
@@ -191,6 +224,7 @@ macro_rules! settings {
             doc: concat!($($doc, "\n"),+),
             written: $written,
             takes_effect: TakesEffect::$takes_effect,
+            begins: &[$($group)?],
             argument: <$type as SettingValue>::argument,
             assign: |matches, settings| {
                 if let Some(value) = SettingValue::given(matches, stringify!($name)) {

@@ -27,6 +27,7 @@ fn a_sink_is_read_with_its_options() {
             target,
             filter,
             format,
+            pretty: None,
             on_full,
             rotation,
             otlp: OtlpOptions::default(),
@@ -42,6 +43,28 @@ fn a_sink_is_read_with_its_options() {
         "tail:unix:/run/x".parse::<SinkConfig>().unwrap().target,
         Target::Tail("unix:/run/x".into())
     );
+}
+
+#[test]
+fn lines_for_people_are_for_stdout_and_stop_no_request() {
+    for (text, on_full) in [
+        ("stdout?format=pretty", OnFull::Drop),
+        ("stdout?on_full=block&format=pretty", OnFull::Block),
+        ("stdout?format=pretty&on_full=deny", OnFull::Deny),
+    ] {
+        let sink: SinkConfig = text.parse().unwrap();
+        assert!(sink.pretty.is_some(), "{text}");
+        assert_eq!(
+            (sink.on_full, sink.format),
+            (on_full, Format::Json),
+            "{text}"
+        );
+    }
+    let plain: SinkConfig = "stdout?format=json".parse().unwrap();
+    assert_eq!((plain.pretty, plain.on_full), (None, OnFull::Block));
+    for text in ["file:x?format=pretty", "otlp:http://x:1?format=pretty"] {
+        assert!(wrong(text).contains("is for `stdout` only"), "{text}");
+    }
 }
 
 #[test]

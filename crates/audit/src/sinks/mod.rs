@@ -12,6 +12,7 @@
 mod file;
 #[cfg(feature = "network-sinks")]
 mod otlp;
+mod pretty;
 mod stdout;
 #[cfg(feature = "network-sinks")]
 mod tail;
@@ -27,6 +28,7 @@ pub(super) use file::append;
 pub use otlp::{
     CollectorUrlError, CredentialsError, OtlpSink, SinkCertificate, SinkCertificateReading,
 };
+use pretty::PrettySink;
 use stdout::Stdout;
 #[cfg(feature = "network-sinks")]
 pub use tail::TailSink;
@@ -127,6 +129,12 @@ pub enum SinkOpenError {
         "cannot write the audit log to stdout: {0}; start customs with an open stdout, or use `--audit file:PATH`, or `--audit off` to keep no audit log"
     )]
     Stdout(#[source] io::Error),
+    /// Lines for people cannot be printed.
+    #[error(
+        "cannot print the audit log for people: {0}; write `--audit stdout` for records that tools \
+         read and verify, and pipe them to `customs audit tail -` to read them"
+    )]
+    Pretty(#[source] io::Error),
     /// The URL of a collector cannot be used.
     #[cfg(feature = "network-sinks")]
     #[error(
@@ -181,7 +189,13 @@ impl From<Box<dyn Sink>> for Opened {
 pub(crate) fn open(config: &SinkConfig, reopen: Reopen) -> Result<Opened, SinkOpenError> {
     let sink: Box<dyn Sink> = match &config.target {
         Target::File(path) => Box::new(FileSink::open(config, path, reopen)?),
-        Target::Stdout => Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?),
+        Target::Stdout => match config.pretty {
+            Some(options) => {
+                let sink = PrettySink::open(config.name(), options);
+                Box::new(sink.map_err(SinkOpenError::Pretty)?)
+            }
+            None => Box::new(Stdout::open(config.name()).map_err(SinkOpenError::Stdout)?),
+        },
         #[cfg(feature = "network-sinks")]
         Target::Otlp(url) => {
             let sink = OtlpSink::open(config.name(), url, &config.otlp)?;

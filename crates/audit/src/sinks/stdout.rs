@@ -42,6 +42,11 @@ impl Stdout {
         }
         Ok(Stdout { name, file })
     }
+
+    /// Returns the descriptor.
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
 }
 
 /// Checks that a descriptor leads somewhere, or was discarded on purpose, like standard error.

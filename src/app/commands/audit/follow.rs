@@ -114,7 +114,7 @@ impl View<'_> {
                 if let Some((from, to)) = self.place.missing(&record) {
                     print_error(&format!(
                         "the records {from} to {to} of stream {} are missing",
-                        super::format::visible(&record.stream)
+                        customs_record::pretty::visible(&record.stream)
                     ));
                 }
                 !filter::wants(&self.filter, &record) || self.output.show(&record, line)
@@ -122,7 +122,7 @@ impl View<'_> {
             LogItem::NoRecord(why) => {
                 print_error(&format!(
                     "a line is not a record: {}",
-                    super::format::visible(&why)
+                    customs_record::pretty::visible(&why)
                 ));
                 true
             }

@@ -5,17 +5,15 @@
 
 use std::process::ExitCode;
 
-use super::{print, print_error, print_json};
+use super::{print_error, print_json};
 use crate::app::cli::AuditCommand;
 
 mod bundle;
 mod export;
 mod filter;
 mod follow;
-pub(super) mod format;
 pub(super) mod losses;
 mod output;
-mod pretty;
 mod read;
 mod search;
 mod stats;

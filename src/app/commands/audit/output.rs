@@ -4,11 +4,12 @@
 //! The rule: each line is flushed at once, so that a pipe shows the same as a terminal, and the
 //! tool exits without an error when the reader of its output has gone away.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use super::pretty;
-use crate::app::cli::{Color, TailArgs, TailFormat};
+use crate::app::cli::{TailArgs, TailFormat};
+use crate::app::terminal;
 use customs_record::decode;
+use customs_record::pretty;
 use customs_record::proto::Record;
 
 /// How a record becomes a line.
@@ -20,17 +21,10 @@ pub(super) struct LineFormat {
 
 impl LineFormat {
     /// Returns the format that the flags select.
-    pub(super) fn of(format: TailFormat, color: Color) -> LineFormat {
-        // As no-color.org defines it: any value except an empty one.
-        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_coloured = match color {
-            Color::Auto => io::stdout().is_terminal() && !is_refused,
-            Color::Always => true,
-            Color::Never => false,
-        };
+    pub(super) fn of(format: TailFormat) -> LineFormat {
         LineFormat {
             format,
-            is_coloured,
+            is_coloured: terminal::takes_colours(&io::stdout()),
         }
     }
 
@@ -57,7 +51,7 @@ impl RecordOutput {
     /// Creates the output that the flags select.
     pub(super) fn of(args: &TailArgs) -> RecordOutput {
         RecordOutput {
-            format: LineFormat::of(args.format, args.color),
+            format: LineFormat::of(args.format),
             left: args.count,
         }
     }

@@ -139,7 +139,7 @@ impl RecordFold for Part<'_> {
 
 fn search(args: &SearchArgs, query: &RecordQuery, mut files: RecordFiles) -> ExitCode {
     let mut indices = Indices::of(&mut files, query);
-    let format = (!args.count).then(|| LineFormat::of(args.format, args.color));
+    let format = (!args.count).then(|| LineFormat::of(args.format));
     let known = indices.files();
     let make = |file: usize| Part {
         file,

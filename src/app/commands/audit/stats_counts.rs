@@ -8,11 +8,11 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::format::{caller, host, or_dash, timestamp};
 use super::losses::{add_losses, losses_json};
 use super::top_k::TopK;
 use crate::app::cli::Period;
 use customs_record::fields::DecisionFields;
+use customs_record::pretty::{caller, host, or_dash, timestamp};
 use customs_record::proto::Loss;
 use customs_record::scan::{FileOutcome, RecordFold, ScannedRecord};
 

@@ -14,12 +14,12 @@ use tonic::{Code, Status};
 use tower::service_fn;
 
 use super::filter;
-use super::format::visible;
 use super::output::RecordOutput;
 use crate::app::cli::TailArgs;
 use crate::app::print_error;
 use crate::app::server_connection::{ConnectError, ServerAddress, ServerAddressError, ServerPort};
 use customs_audit::tail::proto::audit_service_client::AuditServiceClient;
+use customs_record::pretty::visible;
 use customs_record::proto::{TailRequest, TailResponse};
 
 /// The interval of keepalives to a silent server.

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::{bundle, print, print_error, print_json};
+use super::{bundle, print_error, print_json};
 use crate::app::cli::{VerifyArgs, VerifyFormat};
-use crate::app::{BAD_SETTING, FAILED};
-use customs_policy::printable;
+use crate::app::terminal::{Line, Tone};
+use crate::app::{BAD_SETTING, FAILED, print_lines};
 use customs_record::signing::Verifier;
 use customs_record::verify::report::{Bad, Last, Outcome, Report};
 use customs_record::verify::{VerifyOptions, verify};
@@ -46,7 +46,7 @@ pub(super) fn run(args: VerifyArgs) -> ExitCode {
     };
     match format {
         VerifyFormat::Json => print_json(&report),
-        VerifyFormat::Human => print(&human(&report)),
+        VerifyFormat::Human => print_lines(&human(&report)),
     }
     exit_code(report.outcome)
 }
@@ -61,35 +61,33 @@ pub(super) fn exit_code(outcome: Outcome) -> ExitCode {
 }
 
 /// Returns the answer as text: what is wrong, or what is intact, then what was read.
-fn human(report: &Report) -> String {
-    let mut lines = vec![headline(report), counts(report)];
+fn human(report: &Report) -> Vec<Line> {
+    let mut lines = vec![headline(report), Line::of(counts(report)).hanging(2)];
     let lost = report.declared_losses;
     if lost.gaps > 0 {
         let (gaps, records) = (of(lost.gaps, "gap record"), of(lost.records, "record"));
-        lines.push(format!(
+        let losses = format!(
             "declared losses: {records} ({}) in {gaps}",
             of(lost.decisions, "decision")
-        ));
+        );
+        lines.push(Line::default().then(Tone::Mark, losses).hanging(2));
     }
-    lines.push(
-        report
-            .last_checkpoint
-            .as_ref()
-            .map_or_else(|| "no checkpoint that counts".into(), checkpoint),
-    );
-    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    // The name of a file, or text of a damaged record, must be escaped for the terminal.
-    lines.iter().fold(String::new(), |text, line| {
-        text + &printable::line(line) + "\n"
-    })
+    let last = report
+        .last_checkpoint
+        .as_ref()
+        .map_or_else(|| "no checkpoint that counts".into(), checkpoint);
+    lines.push(Line::of(last).hanging(2));
+    let notes = report.notes.iter();
+    lines.extend(notes.map(|note| Line::of(format!("note: {note}")).hanging(6)));
+    lines
 }
 
-fn headline(report: &Report) -> String {
+fn headline(report: &Report) -> Line {
     if let Some(bad) = &report.bad {
-        return bad_line(bad);
+        return labelled_line(Tone::Bad, &bad_line(bad));
     }
     if report.outcome == Outcome::Intact {
-        return "intact".into();
+        return labelled_line(Tone::Good, "intact");
     }
     let torn = report.torn.as_ref();
     let torn = torn.map(|torn| {
@@ -99,11 +97,22 @@ fn headline(report: &Report) -> String {
             of(torn.bytes, "byte")
         )
     });
-    format!(
+    let headline = format!(
         "unsealed tail: {}{}",
         of(report.unsealed_records, "record"),
         torn.unwrap_or_default()
-    )
+    );
+    labelled_line(Tone::Mark, &headline)
+}
+
+/// Returns a line whose words before the first colon have a tone.
+pub(super) fn labelled_line(tone: Tone, text: &str) -> Line {
+    let end = text.find(':').unwrap_or(text.len());
+    let (label, rest) = text.split_at(end);
+    Line::default()
+        .then(tone, label)
+        .then(Tone::Plain, rest)
+        .hanging(2)
 }
 
 pub(super) fn bad_line(bad: &Bad) -> String {

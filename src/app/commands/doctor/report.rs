@@ -1,51 +1,56 @@
 //! A diagnosis as text for people, and as one JSON document for programs.
 //!
-//! The rule: foreign text passes the one escape, line by line, so that nothing that was collected
-//! can begin a line of its own.
+//! The rules: foreign text passes the one escape, line by line, so that nothing that was collected
+//! can begin a line of its own; and prose is wrapped even where there is no terminal.
 
 use serde::Serialize;
 
 use crate::app::commands::counted;
+use crate::app::terminal::{self, Line, Tone};
 use customs_doctor::diagnosis::{Checked, Count, Diagnosis, NotChecked};
 use customs_doctor::finding::{Finding, Severity};
 use customs_policy::printable;
 
-/// The widest line of prose.
+/// The widest line of prose where there is no terminal.
 const WIDTH: usize = 100;
 /// The width of the column with the words `seen`, `means` and `do`.
 const LABEL: usize = 8;
 
-/// Returns the diagnosis for people.
-pub(super) fn text(diagnosis: &Diagnosis) -> String {
-    let mut lines = Vec::new();
+/// Returns the diagnosis for people, with prose wrapped at this width.
+pub(super) fn lines(diagnosis: &Diagnosis, width: Option<usize>) -> Vec<Line> {
+    let mut page = Page {
+        lines: Vec::new(),
+        width: width.unwrap_or(WIDTH),
+    };
     for finding in &diagnosis.findings {
-        add(finding, &mut lines);
-        lines.push(String::new());
+        page.finding(finding);
+        page.empty_line();
     }
     if !diagnosis.counts.is_empty() {
-        lines.push("Counted:".to_owned());
+        page.heading("Counted:");
         for Count { by, what, number } in &diagnosis.counts {
-            lines.push(printable::line(&format!("  {by}: {what} {number}")).into_owned());
+            let counted = Line::of(format!("  {by}: {what} {number}"));
+            page.lines.push(counted.hanging(4));
         }
-        lines.push(String::new());
+        page.empty_line();
     }
     if !diagnosis.checked.is_empty() {
-        lines.push("Checked:".to_owned());
+        page.heading("Checked:");
         for Checked { what, of } in &diagnosis.checked {
-            prose("  ", &format!("{what}: {}", of.join("; ")), &mut lines);
+            page.prose("  ", &format!("{what}: {}", of.join("; ")));
         }
-        lines.push(String::new());
+        page.empty_line();
     }
     if !diagnosis.not_checked.is_empty() {
-        lines.push("Not checked:".to_owned());
+        page.heading("Not checked:");
         for NotChecked { what, needs } in &diagnosis.not_checked {
-            prose("  ", &format!("{what}: {needs}"), &mut lines);
+            page.prose("  ", &format!("{what}: {needs}"));
         }
-        lines.push(String::new());
-        lines.extend(how_to_collect(diagnosis));
+        page.empty_line();
+        page.how_to_collect(diagnosis);
     }
-    lines.push(summary(diagnosis));
-    lines.join("\n") + "\n"
+    page.lines.push(summary(diagnosis));
+    page.lines
 }
 
 /// How to collect what a flag names, in a usual installation of Istio.
@@ -70,22 +75,7 @@ const HOW: [(&str, &str); 4] = [
     ),
 ];
 
-/// Returns the commands that collect what was not given.
-fn how_to_collect(diagnosis: &Diagnosis) -> Vec<String> {
-    let is_needed = |flag: &str| {
-        let mut needs = diagnosis.not_checked.iter().map(|not| &not.needs);
-        needs.any(|needs| needs.contains(&format!("give {flag}")))
-    };
-    let needed = HOW.iter().filter(|(flag, _)| is_needed(flag));
-    let mut lines: Vec<String> = needed.map(|(_, command)| format!("  {command}")).collect();
-    if !lines.is_empty() {
-        lines.insert(0, "To collect it:".to_owned());
-        lines.push(String::new());
-    }
-    lines
-}
-
-fn summary(diagnosis: &Diagnosis) -> String {
+fn summary(diagnosis: &Diagnosis) -> Line {
     let of = |severity: Severity| {
         let findings = diagnosis.findings.iter();
         findings
@@ -99,67 +89,102 @@ fn summary(diagnosis: &Diagnosis) -> String {
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<_> = counts.map(|(count, what)| counted(*count, what)).collect();
-    match (diagnosis.is_healthy(), counts.is_empty()) {
-        (true, true) => "Nothing is wrong in what was checked.".to_owned(),
-        (true, false) => format!(
-            "Nothing is wrong in what was checked; {}.",
-            counts.join(", ")
+    let counts = counts.join(", ");
+    let (tone, text) = match (diagnosis.is_healthy(), counts.is_empty()) {
+        (true, true) => (
+            Tone::Good,
+            "Nothing is wrong in what was checked.".to_owned(),
         ),
-        (false, _) => format!("{}.", counts.join(", ")),
-    }
+        (true, false) => (
+            Tone::Good,
+            format!("Nothing is wrong in what was checked; {counts}."),
+        ),
+        (false, _) => (Tone::Bad, format!("{counts}.")),
+    };
+    Line::default().then(tone, text)
 }
 
-fn add(finding: &Finding, lines: &mut Vec<String>) {
-    let Finding {
-        code,
-        subject,
-        evidence,
-        meaning,
-        remedy,
-        consequences,
-    } = finding;
-    let severity = code.severity().as_str();
-    let head = format!("{severity}: {}: {subject}", code.as_str());
-    lines.push(printable::line(&head).into_owned());
-    for seen in evidence {
-        prose(&label("seen"), seen, lines);
+fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Mark,
+        Severity::Note => Tone::Strong,
     }
-    prose(&label("means"), meaning, lines);
-    for seen in consequences {
-        prose(&label("hence"), seen, lines);
-    }
-    let mut remedy = remedy.lines();
-    prose(&label("do"), remedy.next().unwrap_or_default(), lines);
-    let indent = " ".repeat(LABEL + 2);
-    lines.extend(remedy.map(|line| format!("{indent}{}", printable::line(line))));
 }
 
 fn label(word: &str) -> String {
     format!("  {word:LABEL$}")
 }
 
-/// Adds a paragraph behind a label, wrapped. A word that is longer than a line stays whole, so that
-/// it can be copied.
-fn prose(label: &str, text: &str, lines: &mut Vec<String>) {
-    let indent = " ".repeat(label.chars().count().max(4));
-    let (mut line, mut width) = (label.to_owned(), label.chars().count());
-    let mut is_first = true;
-    for word in printable::line(text).split(' ') {
-        let length = word.chars().count();
-        if !is_first && width + 1 + length > WIDTH {
-            lines.push(std::mem::replace(&mut line, indent.clone()));
-            width = indent.chars().count();
-            is_first = true;
-        }
-        if !is_first {
-            line.push(' ');
-            width += 1;
-        }
-        line.push_str(word);
-        width += length;
-        is_first = false;
+/// The lines of a report.
+struct Page {
+    lines: Vec<Line>,
+    /// The widest line of prose.
+    width: usize,
+}
+
+impl Page {
+    fn empty_line(&mut self) {
+        self.lines.push(Line::default());
     }
-    lines.push(line);
+
+    fn heading(&mut self, text: &str) {
+        self.lines.push(Line::default().then(Tone::Strong, text));
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        let Finding {
+            code,
+            subject,
+            evidence,
+            meaning,
+            remedy,
+            consequences,
+        } = finding;
+        let severity = code.severity();
+        let head = Line::default()
+            .then(tone(severity), severity.as_str())
+            .then(Tone::Plain, format!(": {}: {subject}", code.as_str()));
+        self.lines.push(head.hanging(2));
+        for seen in evidence {
+            self.prose(&label("seen"), seen);
+        }
+        self.prose(&label("means"), meaning);
+        for seen in consequences {
+            self.prose(&label("hence"), seen);
+        }
+        let mut remedy = remedy.lines();
+        self.prose(&label("do"), remedy.next().unwrap_or_default());
+        let indent = " ".repeat(LABEL + 2);
+        let commands = remedy.map(|line| Line::of(format!("{indent}{line}")).whole());
+        self.lines.extend(commands);
+    }
+
+    /// Adds the commands that collect what was not given.
+    fn how_to_collect(&mut self, diagnosis: &Diagnosis) {
+        let is_needed = |flag: &str| {
+            let mut needs = diagnosis.not_checked.iter().map(|not| &not.needs);
+            needs.any(|needs| needs.contains(&format!("give {flag}")))
+        };
+        let needed = HOW.iter().filter(|(flag, _)| is_needed(flag));
+        let needed: Vec<Line> = needed
+            .map(|(_, command)| Line::of(format!("  {command}")).whole())
+            .collect();
+        if !needed.is_empty() {
+            self.heading("To collect it:");
+            self.lines.extend(needed);
+            self.empty_line();
+        }
+    }
+
+    /// Adds a paragraph behind a label, wrapped. A word that is longer than a line stays whole, so
+    /// that it can be copied.
+    fn prose(&mut self, label: &str, text: &str) {
+        let hang = label.chars().count().max(4);
+        let wrapped = terminal::wrap(label, &printable::line(text), self.width, hang);
+        let lines = wrapped.into_iter().map(|line| Line::of(line).whole());
+        self.lines.extend(lines);
+    }
 }
 
 /// The JSON document.
@@ -212,6 +237,7 @@ pub(super) fn document(diagnosis: &Diagnosis) -> DiagnosisDocument<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::terminal::Terminal;
     use customs_doctor::finding::Code;
 
     #[test]
@@ -240,7 +266,7 @@ mod tests {
                 number: 1,
             }],
         };
-        let text = text(&diagnosis);
+        let text = Terminal::NONE.render(&lines(&diagnosis, None));
         assert!(
             text.chars().all(|c| c == '\n' || !c.is_control()),
             "{text:?}"
@@ -250,22 +276,24 @@ mod tests {
 
     #[test]
     fn prose_wraps_and_long_words_stay_whole() {
-        let mut lines = Vec::new();
         let long = "x".repeat(150);
-        prose(
-            "  seen  ",
-            &format!("{} {long} end", "word ".repeat(30).trim_end()),
-            &mut lines,
-        );
-        assert!(lines.len() == 4, "{lines:?}");
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.chars().count() <= WIDTH || line.contains(&long))
-        );
-        assert!(
-            lines[2].trim_start() == long && lines[1].starts_with("        word"),
-            "{lines:?}"
-        );
+        let text = format!("{} {long} end", "word ".repeat(30).trim_end());
+        for (width, expected) in [(80, 5), (100, 4), (120, 4)] {
+            let mut page = Page {
+                lines: Vec::new(),
+                width,
+            };
+            page.prose("  seen  ", &text);
+            let rendered = Terminal::NONE.render(&page.lines);
+            let lines: Vec<&str> = rendered.lines().collect();
+            assert_eq!(lines.len(), expected, "{lines:?}");
+            assert!(
+                lines
+                    .iter()
+                    .all(|line| line.chars().count() <= width || line.contains(&long))
+            );
+            assert!(lines.iter().any(|line| line.trim_start() == long));
+            assert!(lines[1].starts_with("        word"), "{lines:?}");
+        }
     }
 }

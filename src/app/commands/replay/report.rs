@@ -2,8 +2,6 @@
 //!
 //! Texts of records are escaped where they are printed.
 
-use std::fmt::Write;
-
 use serde_json::{Value, json};
 
 use super::counts::ReplayTotals;
@@ -12,6 +10,7 @@ use super::flips::{FlipKind, FlipRow, Occurrences};
 use crate::app::cli::Period;
 use crate::app::commands::audit::losses::losses_json;
 use crate::app::commands::counted;
+use crate::app::terminal::{Line, Tone};
 use customs_policy::printable;
 
 /// What is reported.
@@ -29,25 +28,43 @@ pub(super) struct Report<'r> {
 }
 
 /// Returns the report as text.
-pub(super) fn text(report: &Report<'_>) -> String {
-    let mut out = String::new();
+pub(super) fn lines(report: &Report<'_>) -> Vec<Line> {
+    let mut out = Vec::new();
     head(report, &mut out);
     for kind in FlipKind::ALL {
         table(kind, report, &mut out);
     }
     unanswerable(report.counts, &mut out);
     expected(report, &mut out);
-    out.push_str(&summary(report));
+    out.push(Line::default());
+    out.push(
+        Line::default()
+            .then(Tone::Strong, summary(report))
+            .hanging(2),
+    );
     out
 }
 
-fn head(report: &Report<'_>, out: &mut String) {
+/// Begins a part with its title.
+fn heading(out: &mut Vec<Line>, tone: Tone, title: String) {
+    out.extend([Line::default(), Line::default().then(tone, title)]);
+}
+
+/// Returns a count and what is counted.
+fn count_line(count: u64, what: &str) -> Line {
+    Line::of(format!("{count:>10}  {what}")).hanging(12)
+}
+
+fn head(report: &Report<'_>, out: &mut Vec<Line>) {
     let counts = report.counts;
-    let _ = write!(out, "{}", many(counts.log.decisions, "decision"));
-    if let Some((first, last)) = counts.log.span {
-        let _ = write!(out, " from {first:.3} to {last:.3}");
-    }
-    let _ = writeln!(out, ", decided again by revision {}", report.revision);
+    let decisions = many(counts.log.decisions, "decision");
+    let span = match counts.log.span {
+        Some((first, last)) => format!(" from {first:.3} to {last:.3}"),
+        None => String::new(),
+    };
+    let revision = report.revision;
+    let title = format!("{decisions}{span}, decided again by revision {revision}");
+    out.push(Line::of(title).hanging(2));
     let flips = FlipKind::ALL.map(|kind| (counts.flips.count(kind), kind.title()));
     let fixed = [
         (counts.same, "the same"),
@@ -69,13 +86,13 @@ fn head(report: &Report<'_>, out: &mut String) {
     ];
     for (count, what) in fixed.into_iter().chain(flips).chain(apart) {
         if count > 0 {
-            let _ = writeln!(out, "{count:>10}  {what}");
+            out.push(count_line(count, what));
         }
     }
     notes(counts, out);
 }
 
-fn notes(counts: &ReplayTotals, out: &mut String) {
+fn notes(counts: &ReplayTotals, out: &mut Vec<Line>) {
     for (count, what, fate) in [
         (
             counts.log.lost_decisions(),
@@ -88,37 +105,36 @@ fn notes(counts: &ReplayTotals, out: &mut String) {
         (counts.log.torn, "record", "skipped: incomplete"),
     ] {
         if count > 0 {
-            let _ = writeln!(out, "{count:>10}  {} {fate}", noun(count, what));
+            out.push(count_line(count, &format!("{} {fate}", noun(count, what))));
         }
     }
     for filter in &counts.log.filters {
-        let filter = printable::line(filter);
-        let _ = writeln!(
-            out,
+        let note = format!(
             "note: a sink of this log takes `{filter}` only, so other decisions are not in it"
         );
+        out.push(Line::of(note).hanging(6));
     }
     let own = env!("CARGO_PKG_VERSION");
     for version in counts.log.versions.iter().filter(|version| *version != own) {
-        let version = printable::line(version);
-        let _ = writeln!(
-            out,
+        let note = format!(
             "note: customs {version} wrote some of it, and this is {own}; answers may differ for that"
         );
+        out.push(Line::of(note).hanging(6));
     }
 }
 
-fn table(kind: FlipKind, report: &Report<'_>, out: &mut String) {
+fn table(kind: FlipKind, report: &Report<'_>, out: &mut Vec<Line>) {
     let rows = report.counts.flips.rows(kind);
     if rows.is_empty() {
         return;
     }
-    let _ = writeln!(
-        out,
-        "\n{} ({})",
-        kind.title(),
-        report.counts.flips.count(kind)
-    );
+    let tone = match kind {
+        FlipKind::Allowed => Tone::Good,
+        FlipKind::Denied => Tone::Bad,
+        _ => Tone::Mark,
+    };
+    let count = report.counts.flips.count(kind);
+    heading(out, tone, format!("{} ({count})", kind.title()));
     let header = [
         "count", "caller", "host", "was by", "now by", "first", "last", "",
     ];
@@ -144,18 +160,18 @@ fn table(kind: FlipKind, report: &Report<'_>, out: &mut String) {
     let more = rows.get(report.top..).unwrap_or_default();
     let count: u64 = more.iter().map(|(_, occurrences)| occurrences.count).sum();
     if count > 0 {
-        let _ = writeln!(out, "{count:>10}  in {} more rows", more.len());
+        out.push(count_line(count, &format!("in {} more rows", more.len())));
     }
     let others = report.counts.flips.others(kind).count;
     if others > 0 {
-        let _ = writeln!(
-            out,
-            "{others:>10}  others, counted together because there were too many different rows"
-        );
+        out.push(count_line(
+            others,
+            "others, counted together because there were too many different rows",
+        ));
     }
 }
 
-fn write_lines<const N: usize>(lines: &[[String; N]], out: &mut String) {
+fn write_lines<const N: usize>(lines: &[[String; N]], out: &mut Vec<Line>) {
     let mut widths = [0; N];
     for line in lines {
         for (width, cell) in widths.iter_mut().zip(line) {
@@ -172,44 +188,34 @@ fn write_lines<const N: usize>(lines: &[[String; N]], out: &mut String) {
                 _ => format!("{cell:<width$}"),
             })
             .collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+        out.push(Line::of(cells.join("  ").trim_end()).whole());
     }
 }
 
-fn unanswerable(counts: &ReplayTotals, out: &mut String) {
+fn unanswerable(counts: &ReplayTotals, out: &mut Vec<Line>) {
     if counts.missing.is_empty() {
         return;
     }
-    let _ = writeln!(
-        out,
-        "\nunanswerable ({}): the record lacks",
-        counts.unanswerable
-    );
+    let title = format!("unanswerable ({}): the record lacks", counts.unanswerable);
+    heading(out, Tone::Mark, title);
     for ((cause, input), count) in &counts.missing {
-        let input = printable::line(input);
-        let _ = writeln!(out, "{count:>10}  {input} ({cause})");
+        out.push(count_line(*count, &format!("{input} ({cause})")));
     }
 }
 
-fn expected(report: &Report<'_>, out: &mut String) {
+fn expected(report: &Report<'_>, out: &mut Vec<Line>) {
     let Some(expectations) = report.expectations else {
         return;
     };
-    let _ = writeln!(out, "\nexpected changes ({})", expectations.expected.len());
+    let title = format!("expected changes ({})", expectations.expected.len());
+    heading(out, Tone::Strong, title);
     for (flip, happened) in &expectations.expected {
-        let complaint = flip.complaint(*happened);
-        let _ = writeln!(
-            out,
-            "{:>10}  {} to {}: {}{}",
-            happened.count,
-            printable::line(&flip.from),
-            printable::line(&flip.to),
-            flip.expect.as_str(),
-            complaint.map_or_else(String::new, |complaint| format!(
-                "; {complaint} ({})",
-                flip.place
-            ))
-        );
+        let (from, to, expect) = (&flip.from, &flip.to, flip.expect.as_str());
+        let line = count_line(happened.count, &format!("{from} to {to}: {expect}"));
+        out.push(match flip.complaint(*happened) {
+            Some(complaint) => line.then(Tone::Bad, format!("; {complaint} ({})", flip.place)),
+            None => line,
+        });
     }
 }
 
@@ -225,7 +231,7 @@ fn summary(report: &Report<'_>) -> String {
         parts.push(format!("{} of them unexpected", expectations.unexpected));
     }
     parts.push(format!("{} unanswerable", counts.unanswerable));
-    format!("\n{}\n", parts.join(", "))
+    parts.join(", ")
 }
 
 /// Returns the report as JSON.

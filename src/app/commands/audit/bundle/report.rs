@@ -8,8 +8,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::app::commands::audit::verify::of;
-use customs_policy::printable;
+use crate::app::commands::audit::verify::{labelled_line, of};
+use crate::app::terminal::{Line, Tone};
 use customs_record::verify::report::{Last, Outcome};
 
 /// What was found in a bundle.
@@ -120,17 +120,22 @@ impl BundleReport {
 }
 
 /// Returns the report as text.
-pub(super) fn human(report: &BundleReport) -> String {
-    let mut lines = Vec::new();
-    match report.outcome {
-        Outcome::Bad => lines.extend(report.findings.iter().map(|finding| finding.text.clone())),
-        Outcome::Intact => lines.push("intact".to_owned()),
-        Outcome::Unsealed => lines.push("not proven: see the notes".to_owned()),
-    }
+pub(super) fn human(report: &BundleReport) -> Vec<Line> {
+    let mut lines = match report.outcome {
+        Outcome::Bad => {
+            let findings = report.findings.iter();
+            findings
+                .map(|finding| labelled_line(Tone::Bad, &finding.text))
+                .collect()
+        }
+        Outcome::Intact => vec![labelled_line(Tone::Good, "intact")],
+        Outcome::Unsealed => vec![labelled_line(Tone::Mark, "not proven: see the notes")],
+    };
+    let mut say = |text: String| lines.push(Line::of(text).hanging(4));
     let time = |time: Option<Timestamp>, open: &str| {
         time.map_or_else(|| open.to_owned(), |time| time.to_string())
     };
-    lines.push(format!(
+    say(format!(
         "window: {} to {}{}",
         time(report.since, "the first record"),
         time(report.until, "the last record"),
@@ -145,7 +150,7 @@ pub(super) fn human(report: &BundleReport) -> String {
             0 => String::new(),
             omitted => format!(", {omitted} omitted"),
         };
-        lines.push(format!(
+        say(format!(
             "{} ({}): {}, of which {}{omitted}; {} sealed",
             log.directory,
             log.sink,
@@ -153,25 +158,24 @@ pub(super) fn human(report: &BundleReport) -> String {
             of(log.decisions, "decision"),
             log.sealed
         ));
-        lines.push(format!("  from {} to {}", log.first, log.last));
-        lines.extend(log.last_checkpoint.as_ref().map(|last| {
+        say(format!("  from {} to {}", log.first, log.last));
+        if let Some(last) = &log.last_checkpoint {
             let key = if last.key.is_empty() {
                 "not signed".to_owned()
             } else {
                 format!("key {}", last.key)
             };
-            format!(
+            say(format!(
                 "  last checkpoint: {}, {} records of stream {}, {key}",
                 last.time, last.records, last.stream
-            )
-        }));
+            ));
+        }
     }
-    lines.push(format!(
+    say(format!(
         "policies: {} computed again",
         of(report.revisions as u64, "revision")
     ));
-    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    lines.iter().fold(String::new(), |text, line| {
-        text + &printable::line(line) + "\n"
-    })
+    let notes = report.notes.iter();
+    lines.extend(notes.map(|note| Line::of(format!("note: {note}")).hanging(6)));
+    lines
 }

@@ -14,7 +14,7 @@ use super::{BundleLog, BundleManifest, BundleRecord, MANIFEST, POLICIES, VERSION
 use crate::app::cli::VerifyFormat;
 use crate::app::commands::audit::verify::{bad_line, exit_code};
 use crate::app::commands::print_json;
-use crate::app::{BAD_SETTING, print, print_error};
+use crate::app::{BAD_SETTING, print_error, print_lines};
 use customs_policy::revision_manifest::is_revision;
 use customs_record::entry::audit_log::Position;
 use customs_record::plain_file;
@@ -58,7 +58,7 @@ pub(in crate::app::commands::audit) fn run(
     };
     match format {
         VerifyFormat::Json => print_json(&report),
-        VerifyFormat::Human => print(&human(&report)),
+        VerifyFormat::Human => print_lines(&human(&report)),
     }
     exit_code(report.outcome)
 }

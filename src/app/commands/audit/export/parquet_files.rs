@@ -12,7 +12,6 @@ use serde_json::json;
 
 use crate::app::cli::{ExportArgs, ExportPartition, Period};
 use crate::app::commands::audit::filter::{filter, wants};
-use crate::app::commands::audit::format::timestamp;
 use crate::app::commands::audit::losses::{add_losses, losses_json};
 use crate::app::commands::counted;
 use crate::app::record_files::{RecordFileError, RecordFiles};
@@ -21,6 +20,7 @@ use customs_parquet::export::{
     Export, ExportError, ExportOptions, ExportTarget, ExportedFile, GatheredRecords,
 };
 use customs_policy::printable;
+use customs_record::pretty::timestamp;
 use customs_record::proto::{Filter, Loss};
 use customs_record::scan::{RecordFold, ScannedRecord};
 

@@ -5,9 +5,9 @@
 use jiff::Timestamp;
 
 use super::indices::MadeIndices;
-use crate::app::commands::audit::format::visible;
 use crate::app::commands::counted;
 use crate::app::record_files::RecordFiles;
+use customs_record::pretty::visible;
 use customs_record::record_query::RecordQuery;
 use customs_record::scan::ScanOutcome;
 use customs_record::survey::{Moment, Survey};

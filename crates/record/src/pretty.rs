@@ -1,13 +1,15 @@
-//! Formats a record as one line of text.
+//! Formats a record as one line of text, for people.
 //!
-//! It selects what matters at a glance; the JSON line has the whole record. The rule: a line
+//! It selects what matters at a glance; the JSON line has the whole record. A line is not evidence:
+//! it has neither the number nor the hash of its record, so no tool can verify it. The rule: a line
 //! contains no line feed, and no control character except the colours that this module adds.
 
-use super::format::{caller, host, or_dash, time, visible};
+mod parts;
 
-use crate::app::commands::counted;
-use customs_record::decode;
-use customs_record::proto::{Loss, Record, Refusal};
+pub use parts::{caller, host, or_dash, time, timestamp, visible};
+
+use crate::decode;
+use crate::proto::{Loss, Record, Refusal};
 
 /// How a line is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl Tone {
 }
 
 /// Returns the line of a record, without its line end.
-pub(super) fn line(record: &Record, is_coloured: bool) -> String {
+pub fn line(record: &Record, is_coloured: bool) -> String {
     let (tone, word, rest) = match record.kind.as_str() {
         "decision" => decision(record),
         kind => (tone(kind), visible(kind).into_owned(), event(record)),
@@ -190,10 +192,11 @@ fn policy_change(record: &Record) -> String {
     line.push_str(&named(", refused: ", &record.refused_sources.join(", ")));
     if let Some(first) = record.problems.first() {
         let left_out = usize::try_from(record.problems_left_out).unwrap_or(usize::MAX);
-        let count = counted(record.problems.len().saturating_add(left_out), "problem");
+        let count = record.problems.len().saturating_add(left_out);
+        let noun = if count == 1 { "problem" } else { "problems" };
         let (file, text) = (visible(&first.file), visible(&first.text));
         line.push_str(&format!(
-            "; {count}, the first: {file}:{} {text}",
+            "; {count} {noun}, the first: {file}:{} {text}",
             first.line
         ));
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use customs_record::stream::Format;
+use crate::stream::Format;
 
 /// Returns the line of a record, which is written as the members of a JSON object.
 fn shown(members: &str) -> String {
@@ -150,8 +150,8 @@ proptest! {
             method: one(), path: one(), protocol: one(), owner: one(), ticket: one(), dry_run_owner: one(),
             dry_run_rule: one(), dry_run_reason: one(), decision_id: one(), revision: one(), ..Record::default()
         };
-        let problem = customs_record::proto::Problem { file: one(), text: one(), ..Default::default() };
-        let refusal = customs_record::proto::Refusal { peer: one(), cause: one(), count: 1, example: one() };
+        let problem = crate::proto::Problem { file: one(), text: one(), ..Default::default() };
+        let refusal = crate::proto::Refusal { peer: one(), cause: one(), count: 1, example: one() };
         let record = Record {
             refusals: vec![refusal], answer: Some(Box::new(decision.clone())), outcome: one(), previous_revision: one(),
             refused_sources: vec![one()], problems: vec![problem], asked_by: one(), version: one(), listen: vec![one()],

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 /// Returns the text escaped, so that it cannot move the cursor, colour the terminal or change the
 /// writing direction.
-pub(super) use customs_policy::printable::line as visible;
+pub use customs_policy::printable::line as visible;
 
 /// Returns the text escaped, or a dash if it is empty.
-pub(super) fn or_dash(text: &str) -> Cow<'_, str> {
+pub fn or_dash(text: &str) -> Cow<'_, str> {
     match text {
         "" => Cow::Borrowed("-"),
         text => visible(text),
@@ -20,11 +20,7 @@ pub(super) fn or_dash(text: &str) -> Cow<'_, str> {
 }
 
 /// Returns `namespace/service-account`, or why there is none.
-pub(super) fn caller<'t>(
-    namespace: &'t str,
-    service_account: &'t str,
-    identity: &'t str,
-) -> Cow<'t, str> {
+pub fn caller<'t>(namespace: &'t str, service_account: &'t str, identity: &'t str) -> Cow<'t, str> {
     match namespace {
         "" => or_dash(identity),
         namespace => Cow::Owned(format!(
@@ -36,7 +32,7 @@ pub(super) fn caller<'t>(
 }
 
 /// Returns the canonical host, or else the host as it was sent.
-pub(super) fn host<'t>(host: &'t str, raw_host: &'t str, sni: &'t str) -> Cow<'t, str> {
+pub fn host<'t>(host: &'t str, raw_host: &'t str, sni: &'t str) -> Cow<'t, str> {
     match (host, raw_host, sni) {
         ("", "", "") => Cow::Borrowed("-"),
         ("", "", sent) | ("", sent, _) => Cow::Owned(format!("?{}", visible(sent))),
@@ -45,14 +41,12 @@ pub(super) fn host<'t>(host: &'t str, raw_host: &'t str, sni: &'t str) -> Cow<'t
 }
 
 /// Returns a time of a record.
-pub(in crate::app::commands) fn timestamp(
-    time: Option<prost_types::Timestamp>,
-) -> Option<Timestamp> {
+pub fn timestamp(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
 
 /// Returns a time with milliseconds.
-pub(super) fn time(time: Option<prost_types::Timestamp>) -> String {
+pub fn time(time: Option<prost_types::Timestamp>) -> String {
     timestamp(time).map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
 }
 
