@@ -315,7 +315,7 @@ def chart_state(tools, folder, state):
     chart["golden"] = {name: path.read_text() for name in files if (path := GOLDEN / f"{name}.yaml").is_file()}
     chart["copies"] = {str(path.relative_to(HELM.parent)): (path.read_text() if path.is_file() else None, text)
                        for path, text in copies().items()}
-    page = (REPOSITORY / "docs" / "OPERATIONS.md").read_text().partition("<!-- settings: begin -->")[2]
+    page = (REPOSITORY / "docs" / "reference" / "settings.md").read_text()
     chart["flags"] = {"--config", *re.findall(r"^\| `\w+` \| `(--[\w-]+)", page, re.MULTILINE)}
     manifest = tools.documents((CHART / "Chart.yaml").read_text())[0]
     cargo = re.search(r'^version = "(.+)"$', (REPOSITORY / "Cargo.toml").read_text(), re.MULTILINE)

@@ -26,7 +26,7 @@ pub(crate) fn is_method_case(set: &Set, compiled: &Compiled, check: &Check) -> b
 }
 
 /// Why an odd row may differ: a tag or an oddity, the words in a policy without which it cannot
-/// matter, and the words by which the table in docs/POLICY.md lists it.
+/// matter, and the words by which the tables in docs/reference/istio-differences.md lists it.
 struct Cause {
     name: &'static str,
     asked: &'static [&'static str],
@@ -107,11 +107,9 @@ pub(crate) fn kind(
     (!causes.is_empty()).then(|| format!("{} / {}", causes.join("+"), answer.reason))
 }
 
-/// Returns the causes of the differences that no row of the table in docs/POLICY.md lists.
+/// Returns the causes of the differences that no row of the tables in docs/reference/istio-differences.md lists.
 pub(crate) fn undocumented(tally: &Tally) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("docs")
-        .join("POLICY.md");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/istio-differences.md");
     let document = std::fs::read_to_string(file).unwrap();
     let (_, table) = document
         .split_once("## Where customs differs from Istio")
