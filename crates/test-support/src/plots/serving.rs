@@ -383,8 +383,8 @@ fn rbac(
     );
     let sheet = Sheet {
         title: title.clone(),
-        subtitle: "What a filter adds to a request through Envoy, compared with no filter in the same round. Level lines: \
-                   filters without policies, measured once. Both axes are logarithmic."
+        subtitle: "What a filter adds to a request through Envoy, compared with no filter in the same round. Level lines do \
+                   not depend on the horizontal axis. Both axes are logarithmic."
             .to_owned(),
         legend: curves.iter().map(Curve::key).collect(),
         notes,
