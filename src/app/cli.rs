@@ -6,6 +6,7 @@
 mod audit;
 mod client_tls;
 mod environment;
+mod explain_code;
 mod mesh;
 mod operators;
 mod proofs;
@@ -29,6 +30,7 @@ pub use audit::{
 
 pub use client_tls::ClientTlsArgs;
 pub use environment::parse;
+pub use explain_code::ExplainArgs;
 pub use mesh::{
     EnvoyArgs, EnvoyGatewayArgs, GatewayApiArgs, HttpsWay, IstioArgs, MeshCommand, ProviderArgs,
 };
@@ -64,6 +66,8 @@ pub enum Command {
     Settings,
     /// Report every problem in policy files, as `serve` would
     Lint(Box<LintArgs>),
+    /// Explain a problem code, a reason of a decision or a finding of the doctor
+    Explain(ExplainArgs),
     /// Run the *.cases.yaml test files next to the policies
     Test(Box<TestArgs>),
     /// Explain the decision for one request, stage by stage; exits with 0 for allow, 1 for deny, 2

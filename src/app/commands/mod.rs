@@ -26,9 +26,11 @@ mod coverage;
 mod diff;
 mod diff_report;
 mod doctor;
+mod explain_code;
 mod finding;
 mod junit;
 mod lint;
+mod markdown;
 mod mesh;
 mod prove;
 mod prove_report;
@@ -72,6 +74,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Doctor(args) => doctor::run(*args),
         Command::Mesh { command } => mesh::run(&command),
         Command::Status(args) => status::run(*args),
+        Command::Explain(args) => explain_code::run(&args),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { command } => completions::man(command.as_deref()),

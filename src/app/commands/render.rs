@@ -4,7 +4,6 @@
 //! All text from files is made [`printable`] here, so it cannot control a terminal or end a line of
 //! a format.
 
-use std::io::IsTerminal;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -15,6 +14,7 @@ use annotate_snippets::{
 use super::finding::Finding;
 use super::print_document;
 use super::source_map::{Marked, SourceMap};
+use crate::app::output_style;
 use customs_policy::printable;
 use customs_policy::problem::{Problem, Severity};
 
@@ -36,13 +36,9 @@ pub(super) struct Painter<'t> {
 }
 
 impl<'t> Painter<'t> {
-    /// Creates a painter for stdout, which uses colours on a terminal unless `NO_COLOR` is set or
-    /// `TERM` is `dumb`.
+    /// Creates a painter for stdout.
     pub(super) fn for_stdout(source_map: &'t SourceMap) -> Painter<'t> {
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colour = std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb;
-        Painter::new(source_map, colour)
+        Painter::new(source_map, output_style::is_coloured())
     }
 
     fn new(source_map: &'t SourceMap, colour: bool) -> Painter<'t> {

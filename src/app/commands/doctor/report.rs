@@ -44,6 +44,9 @@ pub(super) fn text(diagnosis: &Diagnosis) -> String {
         lines.push(String::new());
         lines.extend(how_to_collect(diagnosis));
     }
+    if !diagnosis.findings.is_empty() {
+        lines.push("For more about a finding, run `customs explain CODE`.".to_owned());
+    }
     lines.push(summary(diagnosis));
     lines.join("\n") + "\n"
 }
