@@ -19,6 +19,8 @@ mod explain;
 mod export;
 mod hints;
 mod lint;
+mod lint_files;
+mod lint_fix;
 mod mesh;
 mod near;
 mod others;

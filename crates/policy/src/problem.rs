@@ -5,11 +5,14 @@
 //! only reports. [`compile`](super::compile) decides whether a set may be published: it must have no
 //! errors.
 
+pub(crate) mod fix;
+
 use std::fmt;
 
 use crate::language::LanguageVersion;
 
 pub use customs_engine::place::Place;
+pub use fix::{Fix, FixChange};
 
 /// Declares the codes once, with their names. `#[since(0, 2)]` says which version brought a code, if
 /// it was not the first. A code without its page does not compile.
@@ -156,6 +159,8 @@ pub struct Problem {
     pub text: String,
     /// What was probably meant, or what to do, if known.
     pub hint: Option<String>,
+    /// What to write instead, if only one thing can be meant.
+    pub fix: Option<Fix>,
 }
 
 impl Problem {
@@ -167,6 +172,7 @@ impl Problem {
             place,
             text: shortened(text.into()),
             hint: None,
+            fix: None,
         }
     }
 
@@ -199,6 +205,14 @@ impl Problem {
         match hint {
             Some(hint) => self.hint(hint),
             None => self,
+        }
+    }
+
+    /// Adds a fix, if there is one.
+    pub fn fix(self, fix: impl Into<Option<Fix>>) -> Problem {
+        Problem {
+            fix: fix.into(),
+            ..self
         }
     }
 

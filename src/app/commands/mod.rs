@@ -53,7 +53,8 @@ mod who_can;
 pub(super) fn run(command: Command) -> ExitCode {
     match command {
         Command::Lint(args) => {
-            with_settings(args.read, |settings| lint::run(settings, &args.options))
+            let settings = args.read.settings();
+            with_resolved(settings, |settings| lint::run(settings, &args.options))
         }
         Command::Test(args) => with_settings(args.read, |settings| {
             test::run(settings, args.format, args.together)

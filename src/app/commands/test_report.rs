@@ -7,7 +7,7 @@ use super::cases::Case;
 use super::coverage::{Coverage, Uncovered};
 use super::finding::Finding;
 use super::lint::ProblemLine;
-use super::render::Painter;
+use super::render::{self, Painter};
 use super::source_map::SourceMap;
 use super::{counted, print, print_document};
 use customs_policy::printable;
@@ -110,6 +110,21 @@ impl Totals {
     }
 }
 
+/// Returns every problem and every failure as an annotation for GitHub, and the totals as the last
+/// line.
+pub(super) fn annotations(report: &Report) -> String {
+    let mut out = String::new();
+    let mut add = |finding: &Finding| out.push_str(&render::github(finding, &report.source_map));
+    for suite in &report.suites {
+        let problems = suite.problems.iter().chain(&suite.notes);
+        problems.for_each(|problem| add(&Finding::from(problem)));
+        let failures = suite.results.iter().flat_map(|result| &result.failures);
+        failures.for_each(&mut add);
+    }
+    out.push_str(&Totals::of(&report.suites).line());
+    out
+}
+
 /// Prints a report as text.
 pub(super) fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.source_map);
@@ -134,6 +149,10 @@ pub(super) fn human(report: &Report) {
                 Totals::of([suite]).line()
             ));
         }
+    }
+    let has_problem = |suite: &Suite| !(suite.problems.is_empty() && suite.notes.is_empty());
+    if report.suites.iter().any(has_problem) {
+        print(render::MORE);
     }
     print(&Totals::of(&report.suites).line());
 }
