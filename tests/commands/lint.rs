@@ -265,6 +265,39 @@ fn sarif_names_a_rule_and_a_region_for_each_result() {
     }
 }
 
+/// The validator has a binary for x86-64 only.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn sarif_passes_the_validator_of_its_authors() {
+    let tool = customs_test_support::tools::sarif_multitool().unwrap();
+    let istio = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: b}\n\
+                 spec:\n  action: DENY\n  rules:\n  - to:\n    - operation:\n        hosts:\n        - a.example\n        - a.example\n";
+    let folder = Folder::with(&[
+        ("policies/ten.yaml", TEN),
+        ("policies/istio.yaml", istio),
+        ("policies/broken.yaml", "a: [b\n"),
+    ]);
+    for flags in ["", " --docs-url https://docs.example.com/customs/"] {
+        let log = folder
+            .run(&format!("lint --format sarif{flags} policies"))
+            .stdout;
+        assert_eq!(log.contains("\"helpUri\""), !flags.is_empty());
+        assert!(log.matches("\"fixes\"").count() >= 5, "{log}");
+        std::fs::write(folder.path().join("log.sarif"), log).unwrap();
+        let mut validator = std::process::Command::new(&tool.path);
+        validator
+            .current_dir(folder.path())
+            .args(["validate", "log.sarif"]);
+        // Its messages are in English, and no library of locales is needed.
+        validator.env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
+        let said = ended(&mut validator);
+        assert!(
+            said.stdout.contains("Done. 1 files scanned.") && !said.stdout.contains(": error "),
+            "{said:?}"
+        );
+    }
+}
+
 #[test]
 fn github_gets_one_annotation_per_line() {
     let folder = Folder::with(&[("policies/a.yaml", &policy("shop", "{isolat: true}"))]);

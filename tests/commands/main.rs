@@ -12,6 +12,7 @@
 mod audit;
 mod cases;
 mod check;
+mod ci_files;
 mod diff;
 mod doctor;
 mod examples;

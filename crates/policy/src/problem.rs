@@ -160,7 +160,7 @@ pub struct Problem {
     /// What was probably meant, or what to do, if known.
     pub hint: Option<String>,
     /// What to write instead, if only one thing can be meant.
-    pub fix: Option<Fix>,
+    pub fix: Option<Box<Fix>>,
 }
 
 impl Problem {
@@ -211,7 +211,7 @@ impl Problem {
     /// Adds a fix, if there is one.
     pub fn fix(self, fix: impl Into<Option<Fix>>) -> Problem {
         Problem {
-            fix: fix.into(),
+            fix: fix.into().map(Box::new),
             ..self
         }
     }

@@ -50,6 +50,11 @@ pub fn h2load() -> Result<Tool> {
     find("h2load")
 }
 
+/// Returns the validator of SARIF logs by its authors, for x86-64.
+pub fn sarif_multitool() -> Result<Tool> {
+    find("sarif-multitool")
+}
+
 fn find(name: &str) -> Result<Tool> {
     let script = crate::repository().join("deploy/local/install-tools");
     let done = Command::new(&script)
