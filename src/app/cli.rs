@@ -7,6 +7,8 @@ mod audit;
 mod client_tls;
 mod environment;
 pub mod exit_codes;
+mod explain_code;
+mod lint;
 pub(crate) mod manual;
 mod mesh;
 mod operators;
@@ -33,6 +35,8 @@ pub use audit::{
 
 pub use client_tls::ClientTlsArgs;
 pub use environment::parse;
+pub use explain_code::ExplainArgs;
+pub use lint::{LintArgs, LintFormat, LintOptions};
 pub use mesh::{
     EnvoyArgs, EnvoyGatewayArgs, GatewayApiArgs, HttpsWay, IstioArgs, MeshCommand, ProviderArgs,
 };
@@ -42,13 +46,11 @@ pub use proofs::{
 };
 pub use replay::{ReplayArgs, ReplayFormat};
 pub use search::{DecisionFilterArgs, SearchArgs};
-pub use setting_args::{ReadArgs, ServeArgs, VerdictArgs};
+pub use setting_args::{LintReadArgs, ReadArgs, ServeArgs, VerdictArgs};
 pub use suggest::{CrossedBy, SuggestArgs, SuggestFormat};
 pub(crate) use times::{EmptyPeriodError, Period, TimeArgs};
 
 use super::policy_paths::PolicyPath;
-use customs_analysis::findings::EXPIRY_DAYS;
-use customs_policy::language::LanguageVersion;
 
 /// The service that Envoy and Istio ask before a request leaves the mesh.
 #[derive(Debug, Parser)]
@@ -99,7 +101,14 @@ pub enum Command {
     /// The errors are those of a server with the same settings. The warnings name policies that
     /// load and do not do what they seem to: entries that never match, entries that others cover,
     /// and grants that expire soon.
+    ///
+    /// With --fix, the command corrects those problems for which only one correction can be meant.
     Lint(Box<LintArgs>),
+    /// Explain a problem code, a reason or a finding
+    ///
+    /// The page of a code says what it means, with an example, and what to do. --list prints every
+    /// code.
+    Explain(ExplainArgs),
     /// Run the test cases beside the policies
     ///
     /// A case is a request with the decision that its author expects. Cases are in files whose
@@ -202,50 +211,6 @@ pub enum Command {
     },
 }
 
-/// The flags of `lint`.
-#[derive(Debug, Args)]
-pub struct LintArgs {
-    #[command(flatten)]
-    pub(super) options: LintOptions,
-    #[command(flatten)]
-    pub(super) read: ReadArgs,
-}
-
-/// What `lint` looks for, and how it prints it.
-#[derive(Debug, Args)]
-pub struct LintOptions {
-    /// The output format
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(super) format: LintFormat,
-    /// Fail on warnings too
-    #[arg(long)]
-    pub(super) deny_warnings: bool,
-    /// The time to assume, such as 2026-12-31T00:00:00Z [default: the current time]
-    #[arg(long, value_name = "TIME")]
-    pub(super) now: Option<Timestamp>,
-    /// Report grants that expire within this many days
-    ///
-    /// 0 reports only those that have expired.
-    #[arg(long, value_name = "N", default_value_t = EXPIRY_DAYS)]
-    pub(super) expiry_days: u32,
-    /// Report what this older version of customs refuses, such as 0.1
-    #[arg(long, value_name = "VERSION")]
-    pub(super) target: Option<LanguageVersion>,
-}
-
-/// How `lint` prints problems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LintFormat {
-    /// Text for people, with the place underlined
-    Human,
-    /// One JSON document
-    Json,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
-    /// Annotations for GitHub workflows
-    Github,
-}
-
 /// The flags of `test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
@@ -270,6 +235,8 @@ pub enum TestFormat {
     Json,
     /// JUnit XML, for CI
     Junit,
+    /// Annotations for GitHub workflows
+    Github,
 }
 
 /// The flags of `check`.
@@ -399,6 +366,8 @@ pub enum DiffFormat {
     Human,
     /// One JSON document
     Json,
+    /// Annotations for GitHub workflows
+    Github,
 }
 
 /// A text that is not a header.

@@ -3,7 +3,8 @@
 //! [`cli`] and [`settings`] hold what the user wants, `serve` connects the edges and starts them in
 //! order, `decision_log` connects the checks to the audit log and the metrics, `status` reports
 //! what is in force, `shutdown` ends everything in order. `telemetry` sends spans, metrics and the log where the environment says. `commands` are the tools for policy
-//! authors and operators, `explain` explains one decision to them, `client` sends the question to a
+//! authors and operators, `explain` explains one decision to them, `explained_codes` explains the
+//! codes that they meet, `client` sends the question to a
 //! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
 //! `record_files` finds the files of an audit log, and `progress` shows how far reading them is.
 //! `terminal` knows the width and the colours of stdout.
@@ -19,6 +20,7 @@ mod connection_settings;
 pub mod decision_log;
 mod durations;
 mod explain;
+pub mod explained_codes;
 mod fetch;
 mod opening;
 mod policy_paths;

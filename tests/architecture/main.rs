@@ -371,6 +371,8 @@ fn the_top_level_is_fixed() {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "Dockerfile",
+        // GitHub finds an action only here.
+        "action.yml",
         "deny.toml",
         "rust-toolchain.toml",
         "benches",

@@ -26,10 +26,6 @@ fn nothing_wrong_is_reported_in_one_line() {
 fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
     let remedies = TOLD.matches("= help: ").count();
     assert_eq!((TOLD.matches("error[").count(), remedies), (10, 10));
-    assert!(
-        include_str!("../../docs/POLICY.md").contains(TOLD.trim()),
-        "docs/POLICY.md shows what is printed"
-    );
     let folder = Folder::with(&[("policies/ten.yaml", TEN)]);
     let human = folder.run("lint policies");
     assert_eq!((human.code, human.stdout.as_str()), (Some(1), TOLD));
@@ -68,9 +64,13 @@ fn warnings_fail_only_where_they_are_denied() {
                  spec: {action: DENY, rules: [{to: [{operation: {hosts: [A.example]}}]}]}\n";
     let folder = Folder::with(&[("policies/a.yaml", istio)]);
     let ended = folder.run("lint");
-    assert_eq!(
-        (ended.code, ended.last_line()),
-        (Some(0), "0 errors, 1 warning, 0 notes in 1 file")
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended
+            .stdout
+            .contains("\n0 errors, 1 warning, 0 notes in 1 file\n"),
+        "{}",
+        ended.stdout
     );
     assert!(
         ended.stdout.starts_with("warning[host-spelling]"),
@@ -262,6 +262,39 @@ fn sarif_names_a_rule_and_a_region_for_each_result() {
             "{place}"
         );
         assert!(place["region"]["startLine"].as_u64() > Some(0), "{place}");
+    }
+}
+
+/// The validator has a binary for x86-64 only.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn sarif_passes_the_validator_of_its_authors() {
+    let tool = customs_test_support::tools::sarif_multitool().unwrap();
+    let istio = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: b}\n\
+                 spec:\n  action: DENY\n  rules:\n  - to:\n    - operation:\n        hosts:\n        - a.example\n        - a.example\n";
+    let folder = Folder::with(&[
+        ("policies/ten.yaml", TEN),
+        ("policies/istio.yaml", istio),
+        ("policies/broken.yaml", "a: [b\n"),
+    ]);
+    for flags in ["", " --docs-url https://docs.example.com/customs/"] {
+        let log = folder
+            .run(&format!("lint --format sarif{flags} policies"))
+            .stdout;
+        assert_eq!(log.contains("\"helpUri\""), !flags.is_empty());
+        assert!(log.matches("\"fixes\"").count() >= 5, "{log}");
+        std::fs::write(folder.path().join("log.sarif"), log).unwrap();
+        let mut validator = std::process::Command::new(&tool.path);
+        validator
+            .current_dir(folder.path())
+            .args(["validate", "log.sarif"]);
+        // Its messages are in English, and no library of locales is needed.
+        validator.env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
+        let said = ended(&mut validator);
+        assert!(
+            said.stdout.contains("Done. 1 files scanned.") && !said.stdout.contains(": error "),
+            "{said:?}"
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the doctor finds, and the one list of what it can find.
 //!
-//! It finds nothing itself. The rules: a code is stable, because pipelines compare it; and
-//! docs/DOCTOR.md has a section for every code, which a test compares with the list.
+//! It finds nothing itself. A code is stable, because pipelines compare it. The page of each is
+//! `finding/explanations/CODE.md`: `customs explain` prints it, the reference is made of it, and the
+//! documentation of the variant shows it.
 
 use serde::Serialize;
 
@@ -28,24 +29,34 @@ impl Severity {
     }
 }
 
-/// Declares the codes with their names and severities.
+/// Declares the codes with their names and severities. A code without its page does not compile.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal $severity:ident,)+) => {
+    ($($variant:ident = $name:literal $severity:ident,)+) => {
         /// What can be found.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code {
-            $($(#[$doc])* $variant,)+
+            $(#[doc = include_str!(concat!("finding/explanations/", $name, ".md"))] $variant,)+
         }
 
         impl Code {
-            /// Every code, in the order in which docs/DOCTOR.md lists them.
+            /// Every code, in the order of the reference.
             pub const ALL: &[Code] = &[$(Code::$variant,)+];
 
             /// Returns the code's stable name.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Code::$variant => $name,)+
+                }
+            }
+
+            /// Returns the page that explains the code, as Markdown: what it means in one line,
+            /// then more about it and how to fix it.
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Code::$variant => {
+                        include_str!(concat!("finding/explanations/", $name, ".md"))
+                    })+
                 }
             }
 
@@ -60,101 +71,53 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Something that was given cannot be read.
     UnreadableEvidence = "unreadable-evidence" Error,
-    /// A replica of customs does not answer.
     ReplicaUnreachable = "replica-unreachable" Error,
-    /// Something else than customs answers at an admin address.
     NotCustoms = "not-customs" Error,
-    /// A replica is not ready for checks.
     ReplicaNotReady = "replica-not-ready" Error,
-    /// Replicas have different revisions in force.
     RevisionsDiffer = "revisions-differ" Error,
-    /// Replicas enforce differently.
     ModesDiffer = "modes-differ" Error,
-    /// Replicas have different versions.
     VersionsDiffer = "versions-differ" Warning,
-    /// A source of a replica is refused.
     SourceRefused = "source-refused" Error,
-    /// A sink of the audit log does not accept records.
     AuditUnhealthy = "audit-unhealthy" Error,
-    /// Verdicts are recorded and not enforced.
     NotEnforced = "not-enforced" Note,
-    /// A clock differs from the others.
     ClockSkew = "clock-skew" Warning,
-    /// A certificate has expired.
     CertificateExpired = "certificate-expired" Error,
-    /// A certificate should have been renewed by now.
     CertificateExpiresSoon = "certificate-expires-soon" Warning,
-    /// Files of certificates are refused.
     CertificateRefused = "certificate-refused" Warning,
-    /// No provider of the mesh configuration names customs.
     ProviderMissing = "provider-missing" Error,
-    /// A CUSTOM policy names a provider that the mesh does not have.
     ProviderUnknown = "provider-unknown" Error,
-    /// The name of a provider is none that Istio takes.
     ProviderNameInvalid = "provider-name-invalid" Error,
-    /// The name of a provider is the beginning of another's.
     ProviderNamePrefix = "provider-name-prefix" Warning,
-    /// The service of the provider does not exist.
     ProviderServiceUnknown = "provider-service-unknown" Error,
-    /// The service of the provider does not have the port.
     ProviderPortUnknown = "provider-port-unknown" Error,
-    /// CUSTOM policies of one gateway name several providers.
     SeveralProviders = "several-providers" Error,
-    /// The gateway denies everything, because Istio could not make a CUSTOM policy work.
     CustomActionRejected = "custom-action-rejected" Error,
-    /// The provider has no timeout.
     TimeoutMissing = "timeout-missing" Error,
-    /// The timeout is long.
     TimeoutLong = "timeout-long" Warning,
-    /// The timeout is shorter than checks take.
     TimeoutShort = "timeout-short" Warning,
-    /// Requests pass if customs does not answer.
     FailOpen = "fail-open" Warning,
-    /// A failure looks like a denial.
     StatusOnErrorMissing = "status-on-error-missing" Warning,
-    /// The status for failures is none that Envoy knows.
     StatusOnErrorInvalid = "status-on-error-invalid" Error,
-    /// A CUSTOM rule does not match every request.
     CustomRuleNarrow = "custom-rule-narrow" Error,
-    /// A gateway does not ask customs at all.
     GatewayNotSelected = "gateway-not-selected" Error,
-    /// Some filter chains of a gateway do not ask customs.
     ChainNotAsking = "chain-not-asking" Error,
-    /// A gateway passes connections on by their SNI, which Istio never authorizes.
     AutoPassthrough = "auto-passthrough" Error,
-    /// A route turns the filter off.
     RouteNotAsking = "route-not-asking" Error,
-    /// The cluster of customs does not use HTTP/2.
     Http2Missing = "http2-missing" Error,
-    /// Envoy's calls name a cluster in place of a host.
     AuthorityMissing = "authority-missing" Note,
-    /// Callers come to the gateway in plain text.
     NoPrincipalPlaintext = "no-principal-plaintext" Error,
-    /// The gateway passes the application's TLS through.
     NoPrincipalPassthrough = "no-principal-passthrough" Warning,
-    /// The gateway is a waypoint, which does not tell who calls.
     NoPrincipalWaypoint = "no-principal-waypoint" Error,
-    /// Callers are not known, and nothing that was given says why.
     NoPrincipal = "no-principal" Error,
-    /// Callers have identities that customs does not accept.
     IdentityNotAccepted = "identity-not-accepted" Warning,
-    /// TLS is wrapped in mutual TLS without the name of its host.
     SniMissing = "sni-missing" Error,
-    /// Envoy is older than fixes that matter here.
     EnvoyOutdated = "envoy-outdated" Warning,
-    /// Checks failed, so customs did not decide.
     ChecksFailed = "checks-failed" Error,
-    /// Requests passed that customs did not decide.
     PassedUnchecked = "passed-unchecked" Error,
-    /// Requests passed the filter without a question.
     NotAsked = "not-asked" Error,
-    /// Envoy and customs count different numbers of answers.
     CountsDiffer = "counts-differ" Warning,
-    /// The audit log has fewer records than customs made decisions.
     RecordsMissing = "records-missing" Error,
-    /// Rules in force that no request ever hit.
     RulesUnused = "rules-unused" Note,
 }
 

@@ -1,84 +1,61 @@
 //! Why a request was decided as it was: a closed list, each reason with the effect that it
-//! explains.
+//! explains. The page of each is `reason/explanations/REASON.md`: `customs explain` prints it, the
+//! reference is made of it, and the documentation of the variant shows it.
 
 use super::effect::Effect;
 
-/// Why a request was decided as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// No policy set has ever been loaded.
-    NoPolicy,
-    /// The check carries neither an HTTP request nor an address.
-    EmptyRequest,
-    /// The HTTP host cannot be read (rule R2).
-    MalformedHost,
-    /// The SNI cannot be read (rule R2).
-    MalformedSni,
-    /// Two attributes that must agree do not (rules R10, R11).
-    ContradictoryAttributes,
-    /// The SNI is not the host, and the settings require it (rule R11).
-    SniHostMismatch,
-    /// A deny rule matches.
-    DeniedByRule,
-    /// Istio ALLOW policies are in force and none matches.
-    NoIstioAllow,
-    /// Only an expired grant would have allowed it.
-    ExpiredException,
-    /// The caller is isolated and no allow entry matches.
-    NotInAllowList,
-    /// No policy applies, and the default is to deny.
-    DefaultDeny,
-    /// The answer could not be recorded, so it was withheld.
-    AuditUnavailable,
-    /// customs itself failed while it decided or answered.
-    InternalError,
-    /// An allow entry or rule opened every gate.
-    AllowedByRule,
-    /// No policy applies, and the default is to allow.
-    DefaultAllow,
+/// Declares the reasons once, with their names. A reason without its page does not compile.
+macro_rules! reasons {
+    ($($variant:ident => $name:literal,)+) => {
+        /// Why a request was decided as it was.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $(#[doc = include_str!(concat!("reason/explanations/", $name, ".md"))] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order in which they are checked.
+            pub const ALL: [Reason; [$($name),+].len()] = [$(Reason::$variant,)+];
+
+            /// Returns the name in responses, records and metrics.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $name,)+
+                }
+            }
+
+            /// Returns the page that explains the reason, as Markdown: what it means in one line,
+            /// then the rule that the answer names and what to do.
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => {
+                        include_str!(concat!("reason/explanations/", $name, ".md"))
+                    })+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    NoPolicy => "no_policy",
+    EmptyRequest => "empty_request",
+    MalformedHost => "malformed_host",
+    MalformedSni => "malformed_sni",
+    ContradictoryAttributes => "contradictory_attributes",
+    SniHostMismatch => "sni_host_mismatch",
+    DeniedByRule => "denied_by_rule",
+    NoIstioAllow => "no_istio_allow",
+    ExpiredException => "expired_exception",
+    NotInAllowList => "not_in_allow_list",
+    DefaultDeny => "default_deny",
+    AuditUnavailable => "audit_unavailable",
+    InternalError => "internal_error",
+    AllowedByRule => "allowed_by_rule",
+    DefaultAllow => "default_allow",
 }
 
 impl Reason {
-    /// Every reason, in the order in which they are checked.
-    pub const ALL: [Reason; 15] = [
-        Reason::NoPolicy,
-        Reason::EmptyRequest,
-        Reason::MalformedHost,
-        Reason::MalformedSni,
-        Reason::ContradictoryAttributes,
-        Reason::SniHostMismatch,
-        Reason::DeniedByRule,
-        Reason::NoIstioAllow,
-        Reason::ExpiredException,
-        Reason::NotInAllowList,
-        Reason::DefaultDeny,
-        Reason::AuditUnavailable,
-        Reason::InternalError,
-        Reason::AllowedByRule,
-        Reason::DefaultAllow,
-    ];
-
-    /// Returns the name in responses, records and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::NoPolicy => "no_policy",
-            Reason::EmptyRequest => "empty_request",
-            Reason::MalformedHost => "malformed_host",
-            Reason::MalformedSni => "malformed_sni",
-            Reason::ContradictoryAttributes => "contradictory_attributes",
-            Reason::SniHostMismatch => "sni_host_mismatch",
-            Reason::DeniedByRule => "denied_by_rule",
-            Reason::NoIstioAllow => "no_istio_allow",
-            Reason::ExpiredException => "expired_exception",
-            Reason::NotInAllowList => "not_in_allow_list",
-            Reason::DefaultDeny => "default_deny",
-            Reason::AuditUnavailable => "audit_unavailable",
-            Reason::InternalError => "internal_error",
-            Reason::AllowedByRule => "allowed_by_rule",
-            Reason::DefaultAllow => "default_allow",
-        }
-    }
-
     /// Returns the effect that the reason explains.
     pub fn effect(self) -> Effect {
         match self {

@@ -127,12 +127,17 @@ fn status(code: u64, message: &str, out: &mut Vec<u8>) {
     });
 }
 
-fn denied_response(reason: Reason, entry: &DecisionRecord, help: Option<&str>, out: &mut Vec<u8>) {
-    let entry = &entry.to_entry();
-    let code = match reason {
+/// Returns the HTTP status of a denial for this reason.
+pub fn denial_status(reason: Reason) -> u64 {
+    match reason {
         Reason::NoPolicy | Reason::AuditUnavailable => SERVICE_UNAVAILABLE,
         _ => FORBIDDEN,
-    };
+    }
+}
+
+fn denied_response(reason: Reason, entry: &DecisionRecord, help: Option<&str>, out: &mut Vec<u8>) {
+    let entry = &entry.to_entry();
+    let code = denial_status(reason);
     write::message(denied::STATUS, out, |out| {
         write::number(denied::STATUS_CODE, code, out)
     });

@@ -2,7 +2,8 @@
 //! and customs never evaluates it.
 
 use super::metadata::Meta;
-use super::problem::{Code, Problem};
+use super::problem::fix::same_in_another_case;
+use super::problem::{Code, Fix, Problem};
 use super::reader::Text;
 use super::suggestion;
 
@@ -43,15 +44,17 @@ impl Action {
                 );
             }
             other => {
-                let problem = action.error(Code::BadValue, format!("invalid action `{other}`"));
-                problems.push(
-                    match suggestion::nearest(other, &["ALLOW", "DENY", "AUDIT", "CUSTOM"]) {
-                        Some(meant) => {
-                            problem.hint(format!("did you mean `{meant}`? Actions are upper case"))
-                        }
-                        None => problem.hint("write `ALLOW`, `DENY` or `AUDIT`"),
-                    },
-                );
+                const ACTIONS: [&str; 4] = ["ALLOW", "DENY", "AUDIT", "CUSTOM"];
+                let meant = same_in_another_case(other, &ACTIONS);
+                let problem = action
+                    .error(Code::BadValue, format!("invalid action `{other}`"))
+                    .fix(meant.map(|meant| Fix::text(other, meant)));
+                problems.push(match suggestion::nearest(other, &ACTIONS) {
+                    Some(meant) => {
+                        problem.hint(format!("did you mean `{meant}`? Actions are upper case"))
+                    }
+                    None => problem.hint("write `ALLOW`, `DENY` or `AUDIT`"),
+                });
             }
         }
         None

@@ -41,6 +41,8 @@ const MAX_DEPTH: usize = 32;
 pub struct Node {
     /// The value.
     pub value: Value,
+    /// Whether it is a text that is written in quotes or as a block.
+    pub quoted: bool,
     /// Where it is.
     pub place: Place,
 }
@@ -280,6 +282,8 @@ impl File {
 
     fn node(&self, raw: Spanned<Raw>) -> Node {
         let place = self.place(&raw.referenced);
+        let length = usize::try_from(raw.referenced.span().len()).unwrap_or_default();
+        let quoted = matches!(&raw.value, Raw::Text(text) if text.chars().count() < length);
         let value = match raw.value {
             Raw::Null => Value::Null,
             Raw::Bool(b) => Value::Bool(b),
@@ -295,7 +299,11 @@ impl File {
                     .collect(),
             ),
         };
-        Node { value, place }
+        Node {
+            value,
+            quoted,
+            place,
+        }
     }
 
     fn key(&self, key: Spanned<String>) -> Key {

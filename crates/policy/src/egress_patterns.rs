@@ -1,7 +1,7 @@
 //! The hosts, methods and paths of an EgressPolicy. Each has one spelling; any other is an error.
 
 use super::methods;
-use super::problem::{Code, Problem};
+use super::problem::{Code, Fix, Problem};
 use super::reader::{self, Text};
 use customs_engine::operation::PathPattern;
 use customs_engine::path::Template;
@@ -31,7 +31,8 @@ fn host(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<HostPattern> {
                     Code::HostSpelling,
                     format!("`{}` is not the canonical spelling", text.text),
                 )
-                .hint(format!("write `{meant}`")),
+                .hint(format!("write `{meant}`"))
+                .fix(Fix::text(text.text, meant)),
             Some(Spelling::Loose) => text
                 .error(
                     Code::HostSpelling,
@@ -68,9 +69,16 @@ pub(super) fn method(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<Text
     let what = format!("invalid method `{}`", text.text);
     problems.push(
         text.error(Code::BadMethod, what)
-            .hint(format!("write it exactly: `{}`", text.text.to_uppercase())),
+            .hint(format!("write it exactly: `{}`", text.text.to_uppercase()))
+            .fix(upper_case(text.text)),
     );
     None
+}
+
+/// Returns the fix of a registered method in another case.
+fn upper_case(method: &str) -> Option<Fix> {
+    let upper = method.to_ascii_uppercase();
+    methods::is_registered(&upper).then(|| Fix::text(method, upper))
 }
 
 pub(super) fn path(text: Text<'_>, problems: &mut Vec<Problem>) -> Option<PathPattern> {

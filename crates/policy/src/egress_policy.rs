@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::document::Node;
 use super::egress_patterns::{hosts, method, path};
 use super::metadata::{Meta, Object};
-use super::problem::{Code, Place, Problem};
+use super::problem::fix::same_in_another_case;
+use super::problem::{Code, Fix, Place, Problem};
 use super::reader::{FromNode, Mapping, Placed, Text};
 use super::spec::egress_policy::{
     AllowEntry, DenyEntry, Destination, EgressSpec, ExceptEntry, Remarks, SetSpec,
@@ -416,7 +417,11 @@ fn mode(text: Option<Text<'_>>, problems: &mut Vec<Problem>) -> Enforcement {
         Some((other, text)) => {
             let problem = text
                 .error(Code::BadValue, format!("invalid mode `{other}`"))
-                .hint("write `Enforce` or `Report`");
+                .hint("write `Enforce` or `Report`")
+                .fix(
+                    same_in_another_case(other, &["Enforce", "Report"])
+                        .map(|meant| Fix::text(other, meant)),
+                );
             problems.push(problem);
             Enforcement::Enforce
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::problem::{Code, Place, Problem};
+use super::problem::{Code, Fix, Place, Problem};
 use super::reader::Text;
 use customs_engine::field::Field;
 use customs_engine::identity;
@@ -157,7 +157,8 @@ pub(super) fn repeated(name: &str, [yes, no]: [&[Text<'_>]; 2], problems: &mut V
         for value in list {
             if !seen.insert(value.text) {
                 let what = format!("duplicate value in `{name}`");
-                problems.push(value.warning(Code::Duplicate, what).hint("remove one"));
+                let problem = value.warning(Code::Duplicate, what).hint("remove one");
+                problems.push(problem.fix(Fix::removal(value.text)));
             }
         }
     }

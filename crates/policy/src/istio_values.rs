@@ -7,7 +7,7 @@ use super::egress_patterns::whole_labels;
 use super::istio_gaps as gaps;
 use super::istio_rules::RuleReader;
 use super::methods;
-use super::problem::{Code, Problem};
+use super::problem::{Code, Fix, Problem};
 use super::reader::{self, Text};
 use customs_engine::operation::PathPattern;
 use customs_engine::path::Template;
@@ -145,7 +145,12 @@ impl RuleReader<'_> {
 fn odd_spelling(value: Text<'_>, spelling: &Spelling) -> Problem {
     let warn = |what: String| value.warning(Code::HostSpelling, what);
     match spelling {
-        Spelling::Folded(meant) => warn(format!("`{}` is read as `{meant}`", value.text)),
+        Spelling::Folded(meant) => {
+            // Istio compares hosts in any case, and otherwise as text.
+            let is_case = value.text.eq_ignore_ascii_case(meant);
+            warn(format!("`{}` is read as `{meant}`", value.text))
+                .fix(is_case.then(|| Fix::text(value.text, meant)))
+        }
         Spelling::Unicode(meant) => {
             warn(format!("`{}` is read as its A-label `{meant}`", value.text))
         }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use super::document::{self, Node, Value};
 use super::metadata;
-use super::problem::{Code, Place, Problem};
+use super::problem::{Code, Fix, Place, Problem};
 use super::spec::{KINDS, KindSpec, MappingSpec, Shape};
 
 /// A version of the policy language.
@@ -175,6 +175,8 @@ pub(crate) fn deprecated_in(kind: &KindSpec, object: &Node) -> Vec<Problem> {
 struct Used<'n> {
     /// What it is, as a message names it.
     what: String,
+    /// The field or the value itself.
+    name: &'static str,
     place: &'n Place,
     availability: Availability,
 }
@@ -193,7 +195,11 @@ impl Used<'_> {
         let end = self.availability.deprecated?;
         let text = format!("{} is deprecated since {}", self.what, end.since);
         let problem = Problem::warning(Code::Deprecated, self.place.clone(), text);
-        Some(problem.hint(format!("{}; a later version refuses it", end.instead)))
+        let problem = problem.hint(format!("{}; a later version refuses it", end.instead));
+        let meant = end.instead.strip_prefix("write `");
+        let meant = meant.and_then(|rest| rest.strip_suffix('`'));
+        let meant = meant.filter(|meant| !meant.contains(['`', ' ']));
+        Some(problem.fix(meant.map(|meant| Fix::text(self.name, meant))))
     }
 }
 
@@ -229,6 +235,7 @@ fn in_mapping(spec: &MappingSpec, node: &Node, report: &mut impl FnMut(Used<'_>)
         if !field.availability.is_always() {
             report(Used {
                 what: format!("`{}` in {}", field.name, spec.called),
+                name: field.name,
                 place: &key.place,
                 availability: field.availability,
             });
@@ -255,6 +262,7 @@ fn in_value(name: &str, shape: Shape, node: &Node, report: &mut impl FnMut(Used<
             if let Some(word) = word.filter(|word| !word.availability.is_always()) {
                 report(Used {
                     what: format!("`{}` as the value of `{name}`", word.text),
+                    name: word.text,
                     place: &node.place,
                     availability: word.availability,
                 });

@@ -290,6 +290,7 @@ fn metadata<'n>(
         (Some(node), _) => reader::text(node, "namespace", problems),
         (None, Some(default)) => Some(Text {
             text: default,
+            quoted: true,
             place: &node.place,
         }),
         // Repositories often hold Istio's objects without a namespace, which `kubectl` or kustomize
@@ -303,6 +304,7 @@ fn metadata<'n>(
             problems.push(problem.hint(hint));
             Some(Text {
                 text: KUBERNETES_DEFAULT,
+                quoted: true,
                 place: &node.place,
             })
         }

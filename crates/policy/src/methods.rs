@@ -51,10 +51,15 @@ const METHODS: [&str; 42] = [
     "NOTIFY",
 ];
 
+/// Returns whether a method in upper case is registered.
+pub(super) fn is_registered(method: &str) -> bool {
+    METHODS.contains(&method)
+}
+
 /// Warns about a method that is not registered. Patterns with a `*` are not checked.
 pub(super) fn unregistered(text: Text<'_>) -> Option<Problem> {
     let upper = text.text.to_ascii_uppercase();
-    if text.text.contains('*') || METHODS.contains(&upper.as_str()) {
+    if text.text.contains('*') || is_registered(&upper) {
         return None;
     }
     let problem = text.warning(

@@ -9,9 +9,9 @@ mod values;
 
 use super::document::{Key, Node, Value};
 use super::nesting::belongs;
-use super::problem::{Code, Place, Problem};
+use super::problem::{Code, Fix, Place, Problem};
 use super::spec::MappingSpec;
-use super::suggestion::{nearest, squeezed};
+use super::suggestion::{is_near, nearest, squeezed};
 
 pub use values::{FromField, FromNode, List, Mapping, Placed, Refused, Required, Written};
 
@@ -20,6 +20,8 @@ pub use values::{FromField, FromNode, List, Mapping, Placed, Refused, Required, 
 pub struct Text<'n> {
     /// The text, not empty.
     pub text: &'n str,
+    /// Whether it is written in quotes or as a block.
+    pub quoted: bool,
     /// Where it is.
     pub place: &'n Place,
 }
@@ -41,6 +43,7 @@ impl Text<'_> {
 pub struct Fields<'n, 'p> {
     spec: &'static MappingSpec,
     place: &'n Place,
+    pairs: &'n [(Key, Node)],
     left: Vec<&'n (Key, Node)>,
     problems: &'p mut Vec<Problem>,
 }
@@ -63,6 +66,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         Some(Fields {
             spec,
             place: &node.place,
+            pairs,
             left: pairs.iter().collect(),
             problems,
         })
@@ -84,7 +88,10 @@ impl<'n, 'p> Fields<'n, 'p> {
                 .iter()
                 .position(|(key, _)| nearest(&key.name, &[name]).is_some());
             let problem = match near.map(|at| self.left.swap_remove(at)) {
-                Some((key, _)) => self.unknown(key).hint(did_you_mean(name)),
+                Some((key, _)) => self
+                    .unknown(key)
+                    .hint(did_you_mean(name))
+                    .fix(self.certain(&key.name)),
                 None => values::missing(name, self.spec.called, self.place),
             };
             self.problems.push(problem);
@@ -99,6 +106,7 @@ impl<'n, 'p> Fields<'n, 'p> {
             .retain(|(key, _)| !read_over.contains(&key.name.as_str()));
         for (key, _) in &self.left {
             let problem = self.unknown(key).hint(self.meant(&key.name));
+            let problem = problem.fix(self.certain(&key.name));
             self.problems.push(problem);
         }
         self.left.iter().map(|(key, _)| key.name.as_str()).collect()
@@ -107,6 +115,22 @@ impl<'n, 'p> Fields<'n, 'p> {
     fn unknown(&self, key: &Key) -> Problem {
         let what = format!("unknown field `{}` in {}", key.name, self.spec.called);
         Problem::error(Code::UnknownField, key.place.clone(), what)
+    }
+
+    /// Returns the fix of an unknown field, if it can be one field only: the same word in another
+    /// form, or else the only similar name, which is not written already.
+    fn certain(&self, name: &str) -> Option<Fix> {
+        let known = self.spec.names();
+        let is_same = |known: &&&str| squeezed(known) == squeezed(name);
+        let mut near: Vec<&&str> = known.iter().filter(is_same).collect();
+        if near.is_empty() && belongs(self.spec, name).is_none() {
+            near = known.iter().filter(|known| is_near(name, known)).collect();
+        }
+        let [meant] = near.as_slice() else {
+            return None;
+        };
+        let is_written = self.pairs.iter().any(|(key, _)| key.name == **meant);
+        (!is_written).then(|| Fix::text(name, **meant))
     }
 
     /// Suggests what was meant by an unknown field: the same word in another form, a field of
@@ -173,17 +197,22 @@ pub(crate) fn text<'n>(
         }
         Value::Text(text) => Some(Text {
             text,
+            quoted: node.quoted,
             place: &node.place,
         }),
         Value::Number(value) => {
             problems.push(
-                wrong_type(node, name, "text").hint(format!("write it in quotes: \"{value}\"")),
+                wrong_type(node, name, "text")
+                    .hint(format!("write it in quotes: \"{value}\""))
+                    .fix(Fix::quotes(value)),
             );
             None
         }
         Value::Bool(value) => {
             problems.push(
-                wrong_type(node, name, "text").hint(format!("write it in quotes: \"{value}\"")),
+                wrong_type(node, name, "text")
+                    .hint(format!("write it in quotes: \"{value}\""))
+                    .fix(Fix::quotes(value.to_string())),
             );
             None
         }
@@ -227,8 +256,8 @@ fn quoted(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// Warns about a host that is a YAML word for a boolean or null. It is text here, but other YAML
-/// readers parse it as that value.
+/// Warns about a host without quotes that is a YAML word for a boolean or null. It is text here, but
+/// other YAML readers parse it as that value.
 pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
     const WORDS: [&str; 11] = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
@@ -237,8 +266,9 @@ pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
         "`{}` is read as a host of this name, but other YAML readers take it for a boolean or null",
         text.text
     );
-    let hint = "write the whole name of the host, such as `www.example.no`";
-    WORDS
-        .contains(&text.text)
-        .then(|| text.warning(Code::YamlWord, what).hint(hint))
+    let hint = "write the whole name of the host, such as `www.example.no`, or put it in quotes";
+    (WORDS.contains(&text.text) && !text.quoted).then(|| {
+        let problem = text.warning(Code::YamlWord, what).hint(hint);
+        problem.fix(Fix::quotes(text.text))
+    })
 }

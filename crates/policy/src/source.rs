@@ -40,6 +40,17 @@ pub struct Source {
     pub unread: Vec<Problem>,
 }
 
+impl Source {
+    /// Returns the path of a file of the source, as in places. A source without a name holds files
+    /// whose names are whole paths.
+    pub fn path_of(&self, file: &str) -> String {
+        match self.name.as_str() {
+            "" => file.to_owned(),
+            name => format!("{}/{file}", name.trim_end_matches('/')),
+        }
+    }
+}
+
 /// One file read alone. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct LoadedFile(Arc<Content>);
@@ -59,7 +70,7 @@ pub type Digest = [u8; 32];
 impl LoadedFile {
     /// Reads one file of a source. Files can be read in parallel.
     pub fn read(source: &Source, file: &PolicyFile, settings: &Settings) -> LoadedFile {
-        let path = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
+        let path = source.path_of(&file.name);
         let (documents, problems, skipped) = (
             Documents::default(),
             Vec::new(),

@@ -9,12 +9,16 @@ pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     if let Some(same) = known.iter().find(|name| squeezed(name) == word) {
         return Some(same);
     }
-    let near = |name: &&&str| distance(written, name) <= 1 + name.len() / 4;
     known
         .iter()
-        .filter(near)
+        .filter(|name| is_near(written, name))
         .min_by_key(|name| distance(written, name))
         .copied()
+}
+
+/// Returns whether a name differs from the written one in a few characters only.
+pub(crate) fn is_near(written: &str, name: &str) -> bool {
+    distance(written, name) <= 1 + name.len() / 4
 }
 
 /// Returns a name without case, separators and plural ending.

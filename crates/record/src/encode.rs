@@ -159,6 +159,7 @@ impl Message for Problem {
             place: Place { file, line, column },
             text,
             hint,
+            fix: _,
         } = self;
         let fields = ProblemFields {
             code: *code,

@@ -65,7 +65,7 @@ pub use policy_directories::{GuardChecks, PolicyDirectories};
 pub use policy_directory::{PolicyDirectory, SourceOptions};
 pub use progress::Progress;
 pub use read::read_source;
-pub use read_cycle::read_once;
+pub use read_cycle::{read_once, read_sources};
 pub use reload::{ReloadOptions, Reloader, Trigger, first_load};
 pub use settings::SettingsFile;
 pub use stat_cache::{CacheEntries, StatCache};

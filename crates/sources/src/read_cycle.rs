@@ -392,15 +392,23 @@ fn reading(
     }
 }
 
-/// Reads every source once, for callers whose files do not change.
+/// Reads every source once and gives what it read to the set, for callers whose files do not
+/// change.
 pub fn read_once(
     directories: &PolicyDirectories,
     mut set: PolicySet,
     now: UnixNanos,
 ) -> (PolicySet, ReloadOutcome) {
+    let readings = read_sources(directories, &mut set);
+    let outcome = set.reload(readings, now);
+    (set, outcome)
+}
+
+/// Reads every source once, for callers that change what was read before they give it to the set.
+pub fn read_sources(directories: &PolicyDirectories, set: &mut PolicySet) -> SourceReadings {
     let (cache, progress) = (StatCache::default(), Progress::default());
     let read = |(id, target): (TargetId, Target)| (id, target.read(&cache, &progress));
-    for read in targets(directories, &set, |scope| {
+    for read in targets(directories, set, |scope| {
         *scope == SourceScope::NamespaceRoot
     })
     .into_iter()
@@ -410,7 +418,7 @@ pub fn read_once(
             set.discover_namespaces(&id, listing);
         }
     }
-    let read = targets(directories, &set, |scope| {
+    let read = targets(directories, set, |scope| {
         *scope != SourceScope::NamespaceRoot
     })
     .into_iter()
@@ -419,12 +427,10 @@ pub fn read_once(
         (TargetId::Source(id), Content::Directory(reading)) => Some((id, reading)),
         _ => None,
     });
-    let readings = SourceReadings {
+    SourceReadings {
         policies: policies.collect(),
         settings: None,
-    };
-    let outcome = set.reload(readings, now);
-    (set, outcome)
+    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,11 @@ pub fn mandoc() -> Result<Tool> {
     find("mandoc")
 }
 
+/// Returns the validator of SARIF logs by its authors, for x86-64.
+pub fn sarif_multitool() -> Result<Tool> {
+    find("sarif-multitool")
+}
+
 fn find(name: &str) -> Result<Tool> {
     let script = crate::repository().join("deploy/local/install-tools");
     let done = Command::new(&script)

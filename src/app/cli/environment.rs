@@ -72,6 +72,7 @@ fn reads_settings(command: &Command) -> bool {
         | Command::Audit { .. }
         | Command::Schema { .. }
         | Command::Completions { .. }
+        | Command::Explain(_)
         | Command::Man { .. } => false,
     }
 }

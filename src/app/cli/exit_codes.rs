@@ -248,6 +248,7 @@ pub const ALL: &[ExitCodes] = &[
             (2, "A file could not be searched, or a flag is invalid."),
         ],
     ),
+    of_command("explain", &[PRINTED, (2, "There is no such code.")]),
     of_command("schema", &[PRINTED, INVALID]),
     of_command("completions", &[PRINTED, INVALID]),
     of_command(

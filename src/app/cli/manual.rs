@@ -46,7 +46,10 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Run customs",
         &["serve", "settings", "status", "doctor", "mesh"],
     ),
-    ("Learn and install", &["help", "man", "completions"]),
+    (
+        "Learn and install",
+        &["explain", "help", "man", "completions"],
+    ),
 ];
 
 /// What help says of the command that clap adds.

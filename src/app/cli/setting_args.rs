@@ -22,11 +22,17 @@ const CONFIG: &str = "config";
 const POLICIES: &str = "policies";
 /// The value name of such an argument.
 const DIRECTORY: &str = "DIR";
+/// The value name of an argument that may be a file too.
+const PATH: &str = "PATH";
+/// What such an argument is.
+const PATHS_HELP: &str = "Directories of policies, policy files, and - for stdin; together they are one set [default: the setting `policies`]";
 
 /// Every setting that has a flag.
 pub type ServeArgs = SettingArgs<EverySetting>;
 /// The settings that can change a verdict, and the directories as plain arguments.
 pub type ReadArgs = SettingArgs<DirectoriesAndVerdicts>;
+/// The settings that can change a verdict, and directories and files as plain arguments.
+pub type LintReadArgs = SettingArgs<PathsAndVerdicts>;
 /// The settings that can change a verdict.
 pub type VerdictArgs = SettingArgs<Verdicts>;
 
@@ -82,6 +88,22 @@ impl SettingSet for DirectoriesAndVerdicts {
             return Some(directories.value_name(DIRECTORY));
         }
         Verdicts::argument(setting)
+    }
+}
+
+/// See [`LintReadArgs`].
+#[derive(Debug)]
+pub enum PathsAndVerdicts {}
+
+impl SettingSet for PathsAndVerdicts {
+    const HEADING: Option<&'static str> = Verdicts::HEADING;
+
+    fn argument(setting: &Setting) -> Option<Arg> {
+        let argument = DirectoriesAndVerdicts::argument(setting)?;
+        Some(match setting.name {
+            POLICIES => argument.value_name(PATH).help(PATHS_HELP),
+            _ => argument,
+        })
     }
 }
 

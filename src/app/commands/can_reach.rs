@@ -32,6 +32,7 @@ pub(super) fn run(args: CanReachArgs) -> ExitCode {
         let place = Place::whole(flag);
         to(Text {
             text,
+            quoted: true,
             place: &place,
         })
     };

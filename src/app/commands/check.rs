@@ -204,10 +204,12 @@ fn shorthand(query: &CheckQueryArgs) -> Result<ShorthandQuery, Box<Problem>> {
     let [from, to] = [&query.from, &query.to].map(|text| text.clone().unwrap_or_default());
     let caller = query::caller(Text {
         text: &from,
+        quoted: true,
         place: &Place::whole("--from"),
     })?;
     let target = query::target(Text {
         text: &to,
+        quoted: true,
         place: &Place::whole("--to"),
     })?;
     if let Target::Tcp { .. } = target {

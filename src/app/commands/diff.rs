@@ -11,12 +11,13 @@ use std::process::ExitCode;
 
 use super::cases::{Case, Expected, Wanted, WantedAnswer};
 use super::diff_report::{self, CaseChange, Cases, Report};
+use super::finding::Finding;
 use super::lint::ProblemLine;
-use super::render::print_problems;
+use super::render::{self, print_problems};
 use super::source_map::SourceMap;
 use super::sources;
 use super::{
-    BAD_SETTING, print_error, print_json, print_lines, refuse_settings, test, verdict,
+    BAD_SETTING, print, print_error, print_json, print_lines, refuse_settings, test, verdict,
     with_resolved,
 };
 use crate::app::cli::{DiffArgs, DiffFormat};
@@ -58,12 +59,13 @@ pub(super) fn run(args: DiffArgs) -> ExitCode {
         };
         let report = Report {
             diff: diff::diff(&old, &new, now),
-            cases: ask(read.cases, &old, &new, now),
+            cases: ask(std::mem::take(&mut read.cases), &old, &new, now),
             own: settings.engine.trust_domains.own.clone(),
         };
         match format {
             DiffFormat::Human => print_lines(&diff_report::paper(&report)),
             DiffFormat::Json => print_json(&diff_report::document(&report)),
+            DiffFormat::Github => print(&diff_report::annotations(&report, &read.source_map)),
         }
         match (report.changes_verdicts(), report.is_proved()) {
             (false, false) => ExitCode::from(NOT_PROVED),
@@ -99,6 +101,9 @@ impl Read {
             DiffFormat::Human => {
                 print_problems(&self.source_map, &self.problems);
             }
+            DiffFormat::Github => self.problems.iter().for_each(|problem| {
+                print(&render::github(&Finding::from(problem), &self.source_map));
+            }),
             DiffFormat::Json => {
                 let problems: Vec<_> = self
                     .problems

@@ -1,6 +1,8 @@
 //! Prints the differences of `customs diff`: as text with equal changes grouped, or as complete
 //! JSON.
 
+mod github;
+
 use std::cmp::Reverse;
 
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use crate::app::terminal::{Line, Tone};
 use customs_analysis::diff::{Change, Diff, Group, Region, RuleChange, Shift, Shifted};
 use customs_analysis::regions::SampleRequest;
 use customs_engine::decision::Answer;
+pub(super) use github::annotations;
 
 /// The number of regions that the text shows of a group.
 const TOLD: usize = 8;

@@ -1,5 +1,10 @@
 //! `customs lint`: reports every problem of every policy file, as `serve` with the same settings
-//! would.
+//! would, and fixes those for which only one fix can be meant.
+
+mod edit;
+mod fix;
+mod input;
+mod lines;
 
 use std::process::ExitCode;
 
@@ -8,55 +13,148 @@ use serde::Serialize;
 use super::finding::Finding;
 use super::render::{self, Painter};
 use super::source_map::SourceMap;
-use super::sources::{self, Found};
-use super::{counted, print, print_document, print_json, print_lines, sarif, verdict};
+use super::sources::{self, Found, PolicyText};
+use super::{
+    BAD_SETTING, FAILED, counted, print, print_document, print_error, print_json, print_lines,
+    sarif, verdict,
+};
 use crate::app::cli::{LintFormat, LintOptions};
 use crate::app::settings::Resolved;
 use crate::app::terminal::{Line, Tone};
 use customs_analysis::findings::Horizon;
 use customs_engine::time::UnixNanos;
 use customs_policy::problem::{Problem, Severity};
+pub(super) use edit::{Edit, LineChange, edit};
+use fix::Fixed;
+use input::LintInput;
 
-/// Finds problems and prints them.
+/// Finds problems, fixes what can be fixed if that is wanted, and prints them.
 pub(super) fn run(settings: &Resolved, options: &LintOptions) -> ExitCode {
-    let LintOptions {
-        format,
-        deny_warnings,
-        now,
-        expiry_days,
-        target,
-    } = *options;
-    let now = now.map_or_else(customs_record::clock::now, |time| {
+    let now = options.now.map_or_else(customs_record::clock::now, |time| {
         UnixNanos(time.as_nanosecond())
     });
     let horizon = Horizon {
         now: Some(now),
-        days: expiry_days,
+        days: options.expiry_days,
     };
-    let mut found = sources::look(settings, horizon);
-    if let Some(target) = target {
-        found.require_version(target);
+    let input = LintInput::read(&settings.policies, options.stdin_filename.as_ref());
+    if options.fix && !options.diff && input.stdin.is_some() {
+        print_error("stdin cannot be fixed in place; add --diff, which prints the changes");
+        return ExitCode::from(BAD_SETTING);
     }
-    let totals = Totals::of(&found);
+    let look = |changed: &[PolicyText]| {
+        let mut found = match input.texts.is_empty() && input.directories.is_empty() {
+            true => Found::default(),
+            false => {
+                let texts = with_changed(&input.texts, changed);
+                sources::look(settings, &input.directories, &texts, horizon)
+            }
+        };
+        found.problems.extend(input.problems.iter().cloned());
+        if let Some(target) = options.target {
+            found.require_version(target);
+        }
+        found
+    };
+    let found = look(&[]);
+    if !options.fix {
+        return report(&found, None, options);
+    }
+    if options.diff {
+        let clean = is_clean(&Totals::of(&found), options);
+        let fixed = fix::fix(found, &look);
+        fixed.files.iter().for_each(|file| print(&file.diff()));
+        return verdict(clean);
+    }
+    let fixed = fix::fix(found, &look);
+    let mut written = true;
+    for file in &fixed.files {
+        if let Err(why) = file.write() {
+            print_error(&format!("cannot write {}: {why}", file.name));
+            written = false;
+        }
+    }
+    match written {
+        true => report(&fixed.found, Some(&fixed), options),
+        false => ExitCode::from(FAILED),
+    }
+}
+
+/// Returns the texts, with the changed ones in place of those of the same path or beside them.
+fn with_changed(texts: &[PolicyText], changed: &[PolicyText]) -> Vec<PolicyText> {
+    let is_kept = |text: &&PolicyText| changed.iter().all(|other| other.path != text.path);
+    let kept = texts.iter().filter(is_kept);
+    kept.chain(changed).cloned().collect()
+}
+
+/// Prints what was found and what was fixed, and returns the exit code.
+fn report(found: &Found, fixed: Option<&Fixed>, options: &LintOptions) -> ExitCode {
+    let totals = Totals::of(found);
     let findings: Vec<Finding> = found.problems.iter().map(Finding::from).collect();
-    match format {
+    let edits = fixed.map_or(&[][..], |fixed| &fixed.edits);
+    match options.format {
         LintFormat::Human => {
+            edits
+                .iter()
+                .for_each(|edit| print_lines(&[fixed_line(edit)]));
             let painter = Painter::for_stdout(&found.source_map);
             findings
                 .iter()
                 .for_each(|finding| print_document(&painter.paint(finding)));
             print_lines(&[totals.line()]);
+            print_lines(&advice(found, fixed));
         }
         LintFormat::Github => {
+            edits
+                .iter()
+                .for_each(|edit| print_lines(&[fixed_line(edit)]));
             findings
                 .iter()
                 .for_each(|finding| print(&render::github(finding, &found.source_map)));
             print_lines(&[totals.line()]);
         }
-        LintFormat::Json => print_json(&Report::of(&found, &totals)),
-        LintFormat::Sarif => print_json(&sarif::log(&findings, &found.source_map)),
+        LintFormat::Json => print_json(&Report::of(found, &totals, fixed)),
+        LintFormat::Sarif => {
+            let docs = options.docs_url.as_deref();
+            print_json(&sarif::log(&found.problems, &found.source_map, docs));
+        }
     }
-    verdict(totals.errors == 0 && !(deny_warnings && totals.warnings > 0))
+    verdict(is_clean(&totals, options))
+}
+
+fn is_clean(totals: &Totals, options: &LintOptions) -> bool {
+    totals.errors == 0 && !(options.deny_warnings && totals.warnings > 0)
+}
+
+fn fixed_line(edit: &Edit) -> Line {
+    Line::default()
+        .then(Tone::Good, format!("fixed[{}]", edit.code))
+        .then(Tone::Plain, format!(": {}: {}", edit.place, edit.what))
+        .hanging(2)
+}
+
+/// Returns the lines after the totals: how much was fixed or can be, and how to learn more.
+fn advice(found: &Found, fixed: Option<&Fixed>) -> Vec<Line> {
+    let mut out = Vec::new();
+    match fixed {
+        Some(fixed) => {
+            let (edits, files) = (fixed.edits.len(), fixed.files.len());
+            let (edits, files) = (counted(edits, "problem"), counted(files, "file"));
+            out.push(Line::of(format!("{edits} fixed in {files}")));
+        }
+        None => {
+            let problems = found.problems.iter();
+            let fixable = problems.filter_map(|problem| edit(problem, &found.source_map));
+            if let count @ 1.. = fixable.count() {
+                let count = counted(count, "problem");
+                out.push(Line::of(format!("{count} can be fixed with --fix")));
+            }
+        }
+    }
+    if !found.problems.is_empty() {
+        out.push(Line::of(render::MORE));
+    }
+    out
 }
 
 /// The number of problems by severity.
@@ -110,6 +208,31 @@ struct Report<'f> {
     #[serde(flatten)]
     totals: Totals,
     problems: Vec<ProblemLine<'f>>,
+    /// With `--fix`: what was fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixed: Option<Vec<FixedLine<'f>>>,
+}
+
+/// One fixed problem of the JSON document.
+#[derive(Debug, Serialize)]
+struct FixedLine<'f> {
+    code: &'static str,
+    file: &'f str,
+    line: u32,
+    column: u32,
+    text: &'f str,
+}
+
+impl<'f> From<&'f Edit> for FixedLine<'f> {
+    fn from(edit: &'f Edit) -> FixedLine<'f> {
+        FixedLine {
+            code: edit.code,
+            file: &edit.place.file,
+            line: edit.place.line,
+            column: edit.place.column,
+            text: &edit.what,
+        }
+    }
 }
 
 /// One problem of the JSON document. Line and column are 0 for a problem of a whole file.
@@ -147,7 +270,7 @@ impl<'f> ProblemLine<'f> {
 }
 
 impl<'f> Report<'f> {
-    fn of(found: &'f Found, totals: &Totals) -> Report<'f> {
+    fn of(found: &'f Found, totals: &Totals, fixed: Option<&'f Fixed>) -> Report<'f> {
         let problems = found
             .problems
             .iter()
@@ -156,6 +279,7 @@ impl<'f> Report<'f> {
         Report {
             totals: *totals,
             problems,
+            fixed: fixed.map(|fixed| fixed.edits.iter().map(FixedLine::from).collect()),
         }
     }
 }

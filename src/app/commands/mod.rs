@@ -28,10 +28,12 @@ mod coverage;
 mod diff;
 mod diff_report;
 mod doctor;
+mod explain_code;
 mod finding;
 mod junit;
 mod lint;
 mod man;
+mod markdown;
 mod mesh;
 mod prove;
 mod prove_report;
@@ -54,7 +56,8 @@ mod who_can;
 pub(super) fn run(command: Command) -> ExitCode {
     match command {
         Command::Lint(args) => {
-            with_settings(args.read, |settings| lint::run(settings, &args.options))
+            let settings = args.read.settings();
+            with_resolved(settings, |settings| lint::run(settings, &args.options))
         }
         Command::Test(args) => with_settings(args.read, |settings| {
             test::run(settings, args.format, args.together)
@@ -75,6 +78,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Doctor(args) => doctor::run(*args),
         Command::Mesh { command } => mesh::run(&command),
         Command::Status(args) => status::run(*args),
+        Command::Explain(args) => explain_code::run(&args),
         Command::Schema { kind } => schema::run(kind),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { command, output } => man::run(&command, output.as_deref()),

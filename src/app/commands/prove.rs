@@ -172,7 +172,7 @@ impl Read {
             ..Source::default()
         };
         for file in &source.files {
-            let name = format!("{}/{}", source.name.trim_end_matches('/'), file.name);
+            let name = source.path_of(&file.name);
             self.source_map.add(name, file.bytes.clone());
         }
         let loaded = source::load(&source, settings);

@@ -10,23 +10,31 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, Title};
 
 use super::finding::Finding;
-use super::print_document;
 use super::source_map::{Marked, SourceMap};
-use crate::app::terminal::{self, Terminal};
+use super::{print_document, print_lines};
+use crate::app::terminal::{self, Line, Terminal};
 use customs_policy::printable;
 use customs_policy::problem::{Problem, Severity};
 
 /// The fewest columns that a message is wrapped at.
 const MESSAGE: usize = 30;
 
-/// Prints problems as text, each with its place underlined.
+/// Where to learn more; printed once after problems.
+pub(super) const MORE: &str = "For more about a problem, run `customs explain CODE`.";
+
+/// Prints problems as text, each with its place underlined, and where to learn more.
 pub(super) fn print_problems<'p>(
     source_map: &SourceMap,
     problems: impl IntoIterator<Item = &'p Problem>,
 ) {
     let painter = Painter::for_stdout(source_map);
+    let mut any = false;
     for problem in problems {
         print_document(&painter.paint(&Finding::from(problem)));
+        any = true;
+    }
+    if any {
+        print_lines(&[Line::of(MORE)]);
     }
 }
 
@@ -152,19 +160,21 @@ pub(super) fn github(finding: &Finding, source_map: &SourceMap) -> String {
         Severity::Note => "notice",
     };
     let place = &finding.place;
-    let mut properties = format!(
-        "file={}",
-        github_property(place.file.trim_start_matches("./"))
-    );
+    let file = place.file.trim_start_matches("./");
+    // A finding about no file has only a title.
+    let mut properties = match file {
+        "" => String::new(),
+        file => format!("file={},", github_property(file)),
+    };
     if place.line > 0 {
-        properties.push_str(&format!(",line={},col={}", place.line, place.column));
+        properties.push_str(&format!("line={},col={},", place.line, place.column));
         if let Some(end) = source_map.mark(place).map(|marked| marked.end_column()) {
-            properties.push_str(&format!(",endColumn={end}"));
+            properties.push_str(&format!("endColumn={end},"));
         }
     }
     let title = github_property(&format!("customs: {}", finding.code));
     format!(
-        "::{command} {properties},title={title}::{}\n",
+        "::{command} {properties}title={title}::{}\n",
         github_text(&finding.paragraph())
     )
 }

@@ -5,19 +5,30 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::finding::Finding;
+use super::lint::{Edit, LineChange, edit};
+use super::markdown;
 use super::source_map::SourceMap;
-use customs_policy::problem::{Code, Place};
+use crate::app::explained_codes::{CodeFamily, ExplainedCode};
+use customs_policy::problem::{Place, Problem};
 
 /// The schema that a log names.
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Returns one run with every code as a rule.
-pub(super) fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
-    let rules: Vec<Value> = Code::ALL.iter().map(|code| rule(*code)).collect();
-    let results: Vec<Value> = findings
+/// The width of the help of a rule, in columns.
+const HELP_WIDTH: usize = 100;
+
+/// The page of a book with a section for each rule.
+const PAGE: &str = "reference/problem-codes.html";
+
+/// Returns one run with every code as a rule. SARIF accepts only absolute addresses of rules, so a
+/// rule has one only if `docs` says where the documentation is published.
+pub(super) fn log(problems: &[Problem], source_map: &SourceMap, docs: Option<&str>) -> Value {
+    let codes = CodeFamily::Problem.codes();
+    let rules: Vec<Value> = codes.iter().map(|code| rule(code, docs)).collect();
+    let results: Vec<Value> = problems
         .iter()
-        .map(|finding| result(finding, source_map))
+        .map(|problem| result(problem, &codes, source_map))
         .collect();
     json!({
         "$schema": SCHEMA,
@@ -30,16 +41,23 @@ pub(super) fn log(findings: &[Finding], source_map: &SourceMap) -> Value {
     })
 }
 
-fn rule(code: Code) -> Value {
-    let id = code.as_str();
-    json!({
+fn rule(code: &ExplainedCode, docs: Option<&str>) -> Value {
+    let id = code.name;
+    // The indented blocks of the plain text are blocks of Markdown too.
+    let text = markdown::plain(&code.text, HELP_WIDTH);
+    let mut rule = json!({
         "id": id,
-        "shortDescription": {"text": id.replace('-', " ")},
-        "help": {"text": format!("docs/POLICY.md explains `{id}` under \"Problem codes\".")},
-    })
+        "shortDescription": {"text": code.summary()},
+        "help": {"text": text, "markdown": text},
+    });
+    if let (Some(docs), Some(rule)) = (docs, rule.as_object_mut()) {
+        rule.insert("helpUri".into(), format!("{docs}/{PAGE}#{id}").into());
+    }
+    rule
 }
 
-fn result(finding: &Finding, source_map: &SourceMap) -> Value {
+fn result(problem: &Problem, codes: &[ExplainedCode], source_map: &SourceMap) -> Value {
+    let finding = &Finding::from(problem);
     let mut result = json!({
         "ruleId": finding.code,
         "level": finding.severity.as_str(),
@@ -49,13 +67,48 @@ fn result(finding: &Finding, source_map: &SourceMap) -> Value {
             region: (finding.place.line > 0).then(|| Region::of(finding, source_map)),
         }}],
     });
-    let index = Code::ALL
-        .iter()
-        .position(|code| code.as_str() == finding.code);
-    if let (Some(index), Some(result)) = (index, result.as_object_mut()) {
-        result.insert("ruleIndex".into(), index.into());
+    let Some(object) = result.as_object_mut() else {
+        return result;
+    };
+    if let Some(index) = codes.iter().position(|code| code.name == finding.code) {
+        object.insert("ruleIndex".into(), index.into());
+    }
+    if let Some(edit) = edit(problem, source_map) {
+        object.insert("fixes".into(), json!([fix(&edit, source_map)]));
     }
     result
+}
+
+/// Returns a fix: what of the file goes, and what comes in its place.
+fn fix(edit: &Edit, source_map: &SourceMap) -> Value {
+    let Place { file, line, .. } = &edit.place;
+    let replacement = match &edit.change {
+        LineChange::Remove => json!({
+            "deletedRegion": {"startLine": line, "startColumn": 1, "endLine": line + 1, "endColumn": 1},
+        }),
+        LineChange::Replace(span, with) => {
+            let text = source_map.mark(&edit.place).map(|marked| marked.line);
+            let column = |end: usize| {
+                let before = text.and_then(|line| line.get(..end));
+                1 + before.map_or(0, |before| before.chars().count())
+            };
+            json!({
+                "deletedRegion": {
+                    "startLine": line,
+                    "startColumn": column(span.start),
+                    "endColumn": column(span.end),
+                },
+                "insertedContent": {"text": with},
+            })
+        }
+    };
+    json!({
+        "description": {"text": edit.what},
+        "artifactChanges": [{
+            "artifactLocation": {"uri": uri(file)},
+            "replacements": [replacement],
+        }],
+    })
 }
 
 #[derive(Serialize)]
@@ -115,7 +168,7 @@ fn uri(file: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use customs_policy::problem::Problem;
+    use customs_policy::problem::Code;
 
     #[test]
     fn a_file_is_named_as_a_uri() {
@@ -142,12 +195,15 @@ mod tests {
             Problem::error(Code::BadHost, place, "text").hint("hint"),
             Problem::warning(Code::NotOurs, Place::whole("b"), "text"),
         ];
-        let findings: Vec<Finding> = problems.iter().map(Finding::from).collect();
-        let log = log(&findings, &source_map);
+        let log = log(&problems, &source_map, Some("https://docs.example.com/x"));
         let run = &log["runs"][0];
         let result = &run["results"][0];
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "bad-host");
+        assert_eq!(
+            run["tool"]["driver"]["rules"][index]["helpUri"],
+            "https://docs.example.com/x/reference/problem-codes.html#bad-host"
+        );
         assert_eq!(result["message"]["text"], "text; hint");
         let location = &result["locations"][0]["physicalLocation"];
         assert_eq!(

@@ -5,9 +5,11 @@
 //! a set cannot be in force, the warnings of the good sources and the problems of the whole set are
 //! also reported.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::source_map::SourceMap;
 use crate::app::settings::Resolved;
@@ -17,18 +19,18 @@ use customs_engine::snapshot::Snapshot;
 use customs_policy::compile;
 use customs_policy::document::MAX_FILE;
 use customs_policy::language::{self, LanguageVersion};
-use customs_policy::policy_set::PolicySet;
+use customs_policy::policy_set::{PolicySet, SourceReadings};
 use customs_policy::problem::{Code, Place, Problem};
-use customs_policy::source::LoadedSource;
+use customs_policy::source::{LoadedSource, PolicyFile, Source};
 use customs_record::clock::now;
 use customs_record::plain_file;
 use customs_sources::Progress;
 use customs_sources::StatCache;
-use customs_sources::{GuardChecks, PolicyDirectories, PolicyDirectory, read_once};
+use customs_sources::{GuardChecks, PolicyDirectories, PolicyDirectory, read_sources};
 use customs_sources::{Walk, walk};
 
 /// The content of the directories.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// Every problem, sorted by place.
     pub problems: Vec<Problem>,
@@ -41,6 +43,16 @@ pub(super) struct Found {
     pub loaded: Vec<LoadedSource>,
     /// The directories with test cases, and whether their subdirectories belong to them.
     pub sources: Vec<(String, bool)>,
+}
+
+/// The text of one policy file, which is looked at beside the directories, or in place of a file
+/// of theirs.
+#[derive(Clone, Debug)]
+pub(super) struct PolicyText {
+    /// The path of the file, as in places.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
 }
 
 impl Found {
@@ -59,19 +71,27 @@ impl Found {
 
 /// Reads the directories of one set, without a look at its guards.
 pub(super) fn load(directories: &[PolicyDirectory], settings: &Settings) -> Found {
-    read(directories, settings, GuardChecks::Off, Horizon::at(now()))
+    let horizon = Horizon::at(now());
+    read(directories, &[], settings, GuardChecks::Off, horizon)
 }
 
 /// Reads the directories of one set, as a server would now.
 pub(super) fn load_as_server(settings: &Resolved) -> Found {
     let (directories, guards) = (&settings.policies, settings.policy_guards);
-    read(directories, &settings.engine, guards, Horizon::at(now()))
+    let horizon = Horizon::at(now());
+    read(directories, &[], &settings.engine, guards, horizon)
 }
 
-/// Reads the directories as a server would at a given time, and adds the problems of the whole set.
-pub(super) fn look(settings: &Resolved, horizon: Horizon) -> Found {
-    let (directories, guards) = (&settings.policies, settings.policy_guards);
-    let mut found = read(directories, &settings.engine, guards, horizon);
+/// Reads directories and texts as a server would at a given time, and adds the problems of the whole
+/// set.
+pub(super) fn look(
+    settings: &Resolved,
+    directories: &[PolicyDirectory],
+    texts: &[PolicyText],
+    horizon: Horizon,
+) -> Found {
+    let guards = settings.policy_guards;
+    let mut found = read(directories, texts, &settings.engine, guards, horizon);
     if let Some(snapshot) = &found.snapshot {
         found.problems.extend(findings::findings(snapshot, horizon));
         in_order(&mut found.problems);
@@ -81,20 +101,28 @@ pub(super) fn look(settings: &Resolved, horizon: Horizon) -> Found {
 
 fn read(
     directories: &[PolicyDirectory],
+    texts: &[PolicyText],
     settings: &Settings,
     guards: GuardChecks,
     horizon: Horizon,
 ) -> Found {
-    let directories = PolicyDirectories::new(directories.iter().cloned());
-    let set = directories.policy_set(settings.clone(), horizon.days, guards);
-    let (set, outcome) = read_once(&directories, set, horizon.now.unwrap_or_else(now));
+    let loose = loose_texts(directories, texts);
+    let first = loose.first().map(|text| text.path.clone());
+    let apart = (!loose.is_empty()).then(|| PolicyDirectory::source(LOOSE.into()));
+    let directories = PolicyDirectories::new(directories.iter().cloned().chain(apart));
+    let mut set = directories.policy_set(settings.clone(), horizon.days, guards);
+    let mut readings = read_sources(&directories, &mut set);
+    replace_files(&mut readings, texts);
+    if !loose.is_empty() {
+        readings
+            .policies
+            .insert(LOOSE.into(), Ok(loose_source(loose)));
+    }
+    let outcome = set.reload(readings, horizon.now.unwrap_or_else(now));
     let mut source_map = SourceMap::default();
     for source in set.loaded_sources().map(LoadedSource::source) {
         for file in &source.files {
-            source_map.add(
-                format!("{}/{}", source.name.trim_end_matches('/'), file.name),
-                file.bytes.clone(),
-            );
+            source_map.add(source.path_of(&file.name), file.bytes.clone());
         }
     }
     let statuses = set.statuses();
@@ -103,11 +131,16 @@ fn read(
     if outcome.snapshot.is_none() {
         problems.extend(beyond_the_set(&set, settings));
     }
+    // A problem of the source of single files is one of the first of them.
+    for problem in problems.iter_mut().filter(|p| p.place.file.is_empty()) {
+        problem.place = Place::whole(first.clone().unwrap_or_default());
+    }
     in_order(&mut problems);
     let located = set
         .sources()
         .filter_map(|(id, scope)| Some((id.to_string(), directories.locate(id, scope)?.1)));
     let sources = located
+        .filter(|(name, _)| name != LOOSE)
         .map(|(name, options)| (name, options.recursive))
         .collect();
     Found {
@@ -116,6 +149,64 @@ fn read(
         snapshot: outcome.snapshot,
         loaded: set.loaded_sources().cloned().collect(),
         sources,
+    }
+}
+
+/// The name of the source of single files, whose names are whole paths.
+const LOOSE: &str = "";
+
+/// Returns the texts that are not of a file in one of the directories.
+fn loose_texts<'t>(
+    directories: &[PolicyDirectory],
+    texts: &'t [PolicyText],
+) -> Vec<&'t PolicyText> {
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let directories = PolicyDirectories::new(directories.iter().cloned());
+    let mut set = directories.policy_set(Settings::default(), 0, GuardChecks::Off);
+    let readings = read_sources(&directories, &mut set);
+    let sources = readings.policies.values().flatten();
+    let held: BTreeSet<PathBuf> = sources
+        .flat_map(|source| source.files.iter().map(|file| source.path_of(&file.name)))
+        .map(|path| normal(&path))
+        .collect();
+    let is_loose = |text: &&PolicyText| !held.contains(&normal(&text.path));
+    texts.iter().filter(is_loose).collect()
+}
+
+/// Returns a path without `.` components.
+fn normal(path: &str) -> PathBuf {
+    let parts = Path::new(path).components();
+    parts.filter(|part| *part != Component::CurDir).collect()
+}
+
+fn loose_source(mut texts: Vec<&PolicyText>) -> Source {
+    texts.sort_by(|a, b| a.path.cmp(&b.path));
+    let file = |text: &PolicyText| PolicyFile {
+        name: text.path.clone(),
+        bytes: text.bytes.clone(),
+    };
+    Source {
+        name: LOOSE.to_owned(),
+        files: texts.into_iter().map(file).collect(),
+        ..Source::default()
+    }
+}
+
+/// Puts texts in place of the files that they are of.
+fn replace_files(readings: &mut SourceReadings, texts: &[PolicyText]) {
+    for source in readings.policies.values_mut().flatten() {
+        let paths: Vec<PathBuf> = source
+            .files
+            .iter()
+            .map(|file| normal(&source.path_of(&file.name)))
+            .collect();
+        for (file, path) in source.files.iter_mut().zip(paths) {
+            if let Some(text) = texts.iter().find(|text| normal(&text.path) == path) {
+                file.bytes = text.bytes.clone();
+            }
+        }
     }
 }
 
@@ -185,20 +276,27 @@ pub(super) fn cases_files(
 }
 
 fn read_cases(directory: &Path, name: &str) -> Result<CasesFile, Box<Problem>> {
-    let file = format!(
+    let path = format!(
         "{}/{name}",
         directory.display().to_string().trim_end_matches('/')
     );
+    let bytes = policy_bytes(&directory.join(name), path.clone())?;
+    Ok(CasesFile { path, bytes })
+}
+
+/// Reads a file of policies or cases; `file` is its name in problems.
+///
+/// # Errors
+/// The problem of a file that cannot be read.
+pub(super) fn policy_bytes(path: &Path, file: String) -> Result<Vec<u8>, Box<Problem>> {
     let problem =
         |code, text: String| Box::new(Problem::error(code, Place::whole(file.clone()), text));
-    let path = directory.join(name);
     let cannot =
         |why: std::io::Error| problem(Code::Unreadable, format!("the file cannot be read: {why}"));
-    let bytes = plain_file::read(&path, MAX_FILE).map_err(|why| match why.kind() {
+    plain_file::read(path, MAX_FILE).map_err(|why| match why.kind() {
         ErrorKind::FileTooLarge => problem(Code::TooLarge, why.to_string()),
         _ => cannot(why),
-    })?;
-    Ok(CasesFile { path: file, bytes })
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::finding::Finding;
 use super::source_map::SourceMap;
 use super::sources;
 use super::test_report::{self, CaseResult, Report, Suite};
-use super::{junit, print_document, print_json, verdict};
+use super::{junit, print, print_document, print_json, verdict};
 use crate::app::cli::TestFormat;
 use crate::app::explain::answer;
 use crate::app::settings::Resolved;
@@ -45,6 +45,7 @@ pub(super) fn run(settings: &Resolved, format: TestFormat, together: bool) -> Ex
     match format {
         TestFormat::Human => test_report::human(&report),
         TestFormat::Json => print_json(&test_report::document(&report)),
+        TestFormat::Github => print(&test_report::annotations(&report)),
         TestFormat::Junit => print_document(&junit::document(&report)),
     }
     verdict(report.is_good())

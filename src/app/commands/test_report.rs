@@ -10,10 +10,10 @@ use super::cases::Case;
 use super::coverage::{Coverage, Uncovered};
 use super::finding::Finding;
 use super::lint::ProblemLine;
-use super::render::Painter;
+use super::render::{self, Painter};
 use super::source_map::SourceMap;
 use super::{counted, print_document, print_lines};
-use crate::app::terminal::{Line, Tone};
+use crate::app::terminal::{Line, Terminal, Tone};
 use customs_policy::problem::Problem;
 
 /// All results.
@@ -129,6 +129,22 @@ impl Totals {
     }
 }
 
+/// Returns every problem and every failure as an annotation for GitHub, and the totals as the last
+/// line.
+pub(super) fn annotations(report: &Report) -> String {
+    let mut out = String::new();
+    let mut add = |finding: &Finding| out.push_str(&render::github(finding, &report.source_map));
+    for suite in &report.suites {
+        let problems = suite.problems.iter().chain(&suite.notes);
+        problems.for_each(|problem| add(&Finding::from(problem)));
+        let failures = suite.results.iter().flat_map(|result| &result.failures);
+        failures.for_each(&mut add);
+    }
+    let totals = Totals::of(&report.suites).line("");
+    out.push_str(&Terminal::NONE.render(&[totals]));
+    out
+}
+
 /// Prints a report as text.
 pub(super) fn human(report: &Report) {
     let painter = Painter::for_stdout(&report.source_map);
@@ -145,6 +161,10 @@ pub(super) fn human(report: &Report) {
             lines.push(Totals::of([suite]).line(&format!("{}: ", suite.name)));
         }
         print_lines(&lines);
+    }
+    let has_problem = |suite: &Suite| !(suite.problems.is_empty() && suite.notes.is_empty());
+    if report.suites.iter().any(has_problem) {
+        print_lines(&[Line::of(render::MORE)]);
     }
     print_lines(&[Totals::of(&report.suites).line("")]);
 }

@@ -354,6 +354,7 @@ mod tests {
             assert_eq!(
                 target(Text {
                     text,
+                    quoted: true,
                     place: &place
                 })
                 .ok(),
@@ -410,6 +411,7 @@ mod tests {
             };
             caller(Text {
                 text,
+                quoted: true,
                 place: &place,
             })
             .map(|caller| caller.principal(&own))

@@ -49,6 +49,7 @@ pub(super) fn who_can(body: &[u8]) -> Result<(ExplainQuery, Option<Effect>), Vec
     let node = posted_node(body).map_err(|problem| vec![*problem])?;
     let everyone = Node {
         value: Value::Text("unauthenticated".into()),
+        quoted: true,
         place: node.place.clone(),
     };
     let mut problems = Vec::new();

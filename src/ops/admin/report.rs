@@ -196,6 +196,7 @@ impl From<&Problem> for ProblemReport {
             place,
             text,
             hint,
+            fix: _,
         } = problem;
         let place: &Place = place;
         ProblemReport {

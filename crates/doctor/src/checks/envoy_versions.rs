@@ -104,6 +104,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_of_the_finding_has_the_table() {
+        let page = Code::EnvoyOutdated.explanation();
+        for Fix { id, what, versions } in FIXES {
+            let versions: Vec<String> = versions
+                .iter()
+                .map(|(minor, patch)| format!("1.{minor}.{patch}"))
+                .collect();
+            let row = format!("| {id} | {} | {what} |", versions.join(", "));
+            assert!(page.contains(&row), "{row}");
+        }
+        assert_eq!(page.matches("| CVE-").count(), FIXES.len());
+    }
+
+    #[test]
     fn a_version_has_a_fix_if_its_branch_does() {
         let fix = &FIXES[0];
         for (version, expected) in [

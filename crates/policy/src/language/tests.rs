@@ -180,6 +180,22 @@ fn what_is_deprecated_is_a_warning_that_says_what_to_write() {
 }
 
 #[test]
+fn what_has_a_new_name_can_be_fixed() {
+    let text = "apiVersion: example/v1\nkind: Thing\nentries: [{shortLived: a}, {colour: Blue}]\n";
+    let fixes: Vec<_> = deprecated(text)
+        .into_iter()
+        .map(|problem| problem.fix.map(|fix| *fix))
+        .collect();
+    let renamed = |from: &str, to: &str| Some(Fix::text(from, to));
+    let expected = [
+        renamed("example/v1", "example/v2"),
+        renamed("shortLived", "old"),
+        renamed("Blue", "Green"),
+    ];
+    assert_eq!(fixes, expected);
+}
+
+#[test]
 fn a_declaration_says_whether_anything_in_it_is_deprecated() {
     assert!(thing().document.deprecates());
     assert!(!<Common<'_> as crate::reader::Mapping<'_>>::SPEC.deprecates());

@@ -97,6 +97,7 @@ spec: {{hosts: [api.psp.example]}}
     let psp = crate::egress_patterns::hosts(
         &[Text {
             text: "api.psp.example",
+            quoted: true,
             place: &Place::default(),
         }],
         &mut Vec::new(),

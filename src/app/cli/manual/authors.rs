@@ -40,9 +40,14 @@ pub(super) const MANUALS: &[CommandManual] = &[
                 "Write the findings for the code scanning of a CI system",
                 "customs lint --deny-warnings --format sarif policies",
             ),
+            (
+                "Print what can be fixed, and then fix it",
+                "customs lint --fix --diff policies\n  customs lint --fix policies",
+            ),
+            ("Read one file from stdin", "customs lint - < shop.yaml"),
         ],
         files: &[POLICY_FILES, SETTINGS],
-        see_also: &["test", "prove", "schema"],
+        see_also: &["test", "prove", "schema", "explain"],
     },
     CommandManual {
         path: "test",
@@ -148,6 +153,19 @@ pub(super) const MANUALS: &[CommandManual] = &[
         ],
         files: &[RECORDS, POLICY_FILES, SETTINGS],
         see_also: &["replay", "can-reach", "audit stats"],
+    },
+    CommandManual {
+        path: "explain",
+        examples: &[
+            ("Explain a problem code", "customs explain bad-host"),
+            (
+                "Explain the reason of a decision",
+                "customs explain not_in_allow_list",
+            ),
+            ("Print every code", "customs explain --list"),
+        ],
+        files: &[],
+        see_also: &["lint", "check", "doctor"],
     },
     CommandManual {
         path: "schema",

@@ -49,6 +49,10 @@ pub(super) fn lines(diagnosis: &Diagnosis, width: Option<usize>) -> Vec<Line> {
         page.empty_line();
         page.how_to_collect(diagnosis);
     }
+    if !diagnosis.findings.is_empty() {
+        let more = "For more about a finding, run `customs explain CODE`.";
+        page.lines.push(Line::of(more));
+    }
     page.lines.push(summary(diagnosis));
     page.lines
 }
