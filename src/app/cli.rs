@@ -111,9 +111,9 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Print the JSON Schema of policy files, for editors
+    /// Print the JSON Schema of policy files or of the settings file, for editors
     Schema {
-        /// One kind of document [default: all kinds]
+        /// One kind of document [default: all kinds of policy files]
         #[arg(value_name = "KIND", ignore_case = true)]
         kind: Option<SchemaKind>,
     },
@@ -342,6 +342,8 @@ pub enum SchemaKind {
     PolicyGuard,
     /// kind: PolicyTest
     PolicyTest,
+    /// The settings file
+    Settings,
 }
 
 /// Returns the command line as a value.

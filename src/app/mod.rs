@@ -6,7 +6,8 @@
 //! authors and operators, `explain` explains one decision to them, `client` sends the question to a
 //! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
 //! `record_files` finds the files of an audit log, and `progress` shows how far reading them is.
-//! Nothing here decides.
+//! `settings_schema` describes the settings file to editors, and `reference` writes the generated pages
+//! of the book. Nothing here decides.
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ mod serve;
 mod server_connection;
 mod settings;
 mod settings_reload;
+mod settings_schema;
 mod settings_text;
 mod shutdown;
 mod status;
