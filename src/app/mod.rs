@@ -20,6 +20,7 @@ pub mod decision_log;
 mod durations;
 mod explain;
 mod fetch;
+pub mod json_outputs;
 mod opening;
 mod policy_paths;
 mod ports;

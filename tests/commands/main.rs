@@ -18,6 +18,7 @@ mod documents;
 mod examples;
 mod export;
 mod hints;
+mod json_outputs;
 mod lint;
 mod mesh;
 mod near;

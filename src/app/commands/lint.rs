@@ -103,6 +103,8 @@ impl Totals {
 /// The JSON document.
 #[derive(Debug, Serialize)]
 struct Report<'f> {
+    /// The version of this format.
+    version: u32,
     #[serde(flatten)]
     totals: Totals,
     problems: Vec<ProblemLine<'f>>,
@@ -150,6 +152,7 @@ impl<'f> Report<'f> {
             .map(|problem| ProblemLine::of(problem, &found.source_map))
             .collect();
         Report {
+            version: 1,
             totals: *totals,
             problems,
         }
