@@ -6,6 +6,7 @@
 mod audit;
 mod client_tls;
 mod environment;
+pub mod exit_codes;
 mod mesh;
 mod operators;
 mod proofs;

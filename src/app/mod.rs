@@ -26,6 +26,7 @@ mod policy_paths;
 mod ports;
 mod progress;
 mod record_files;
+pub mod reference;
 mod replicas;
 mod serve;
 mod server_connection;

@@ -1,4 +1,4 @@
-//! The examples of docs/AUDIT.md, read as a consumer in another language would read them.
+//! The examples of docs/reference/record.md, read as a consumer in another language would read them.
 
 use customs_record::fields;
 use serde_json::Value;
@@ -7,9 +7,9 @@ use crate::schema::{assert_in_order, parsed};
 
 /// The JSON blocks below the headings of the field reference, each with its kind.
 fn examples() -> Vec<(String, String)> {
-    let path = format!("{}/docs/AUDIT.md", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/docs/reference/record.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    let (_, reference) = text.split_once("\n## Fields of each kind\n").unwrap();
+    let (_, reference) = text.split_once("\n## Kinds\n").unwrap();
     let reference = reference.split("\n## ").next().unwrap();
     let example = |section: &str| {
         let (kind, rest) = section.strip_prefix('`')?.split_once('`')?;

@@ -4,7 +4,7 @@
 //! - `schema` checks names and order against the descriptors, and both formats against each other;
 //! - `golden` pins one record of each kind;
 //! - `borrowed` holds the fast decoder to the schema;
-//! - `docs` reads the examples of docs/AUDIT.md;
+//! - `docs` reads the examples of docs/reference/record.md;
 //! - `injection` sends hostile texts;
 //! - `replay` makes decisions again from their records alone.
 
