@@ -10,7 +10,7 @@ WEEK ?= $(BUILT)/week
 # Programs that write data, tables and plots of the benchmarks into docs/; they need no server.
 DRAW := cargo run $(LOCKED) --quiet --package customs-test-support --features plots --example
 
-.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet plots bench week tools format lint crates-alone manifests mesh monitoring dashboard docs book msrv deny release-lint release-dry-run
+.PHONY: help demo test fuzz durability soak soak-picture simulate-fleet plots bench week tools format lint crates-alone manifests mesh monitoring dashboard docs book reference msrv deny release-lint release-dry-run
 
 help:
 	@echo "make demo          play the scenario on a real Envoy (KEEP=1 leaves it running, TLS=1 uses mutual TLS to customs)"
@@ -29,6 +29,7 @@ help:
 	@echo "make msrv          build with the oldest Rust that Cargo.toml allows"
 	@echo "make deny          check licences, advisories and sources of dependencies (CHECKS=\"bans licenses sources\" needs no network)"
 	@echo "make docs          build the book into target/book, and the documentation of the code; follow the links"
+	@echo "make reference     write the generated pages of docs/reference (tables of policies, settings, commands and so on)"
 	@echo "make release-dry-run  do all of a release but publishing, and list what it made (REBUILD=1 builds twice and compares)"
 	@echo "make tools         install what is missing into .tools/ and say where Envoy and the other tools are"
 	@echo
@@ -145,6 +146,10 @@ deny:
 docs: book
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) $(FEATURES) --workspace --no-deps --document-private-items
 	@deploy/release/check-links
+
+# The pages that tests/reference compares with the code.
+reference:
+	cargo run $(LOCKED) --quiet --example write-reference
 
 # mdBook is built once, which takes two minutes.
 book:

@@ -183,11 +183,11 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Print the JSON Schema of policy files
+    /// Print the JSON Schema of policy files or of the settings file
     ///
-    /// Editors complete and check policies with it.
+    /// Editors complete and check files with it.
     Schema {
-        /// One kind of document [default: all kinds]
+        /// One kind of document [default: all kinds of policy files]
         #[arg(value_name = "KIND", ignore_case = true)]
         kind: Option<SchemaKind>,
     },
@@ -399,6 +399,8 @@ pub enum SchemaKind {
     PolicyGuard,
     /// kind: PolicyTest
     PolicyTest,
+    /// The settings file
+    Settings,
 }
 
 /// Returns the command line as a value, with its manuals.

@@ -7,8 +7,8 @@
 //! codes that they meet, `client` sends the question to a
 //! running server, `fetch` fetches a document from one, and `server_connection` connects to one.
 //! `record_files` finds the files of an audit log, and `progress` shows how far reading them is.
-//! `terminal` knows the width and the colours of stdout.
-//! Nothing here decides.
+//! `terminal` knows the width and the colours of stdout. `settings_schema` describes the settings file
+//! to editors, and `reference` writes the generated pages of the book. Nothing here decides.
 
 use std::process::ExitCode;
 
@@ -22,16 +22,19 @@ mod durations;
 mod explain;
 pub mod explained_codes;
 mod fetch;
+pub mod json_outputs;
 mod opening;
 mod policy_paths;
 mod ports;
 mod progress;
 mod record_files;
+pub mod reference;
 mod replicas;
 mod serve;
 mod server_connection;
 mod settings;
 mod settings_reload;
+mod settings_schema;
 mod settings_text;
 mod shutdown;
 mod status;

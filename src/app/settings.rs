@@ -2,8 +2,8 @@
 //!
 //! A row has the setting's name, type and default, how it is written outside of the settings file,
 //! and when a change takes effect; its comment is its documentation. The settings file, the flags,
-//! the environment, their help, `customs settings` and the reference in docs/OPERATIONS.md follow
-//! from the row. The first of these that is given wins: flag, environment, file, default.
+//! the environment, their help, `customs settings` and docs/reference/settings.md follow from the
+//! row. The first of these that is given wins: flag, environment, file, default.
 //!
 //! [`Settings`] has the text that people write; [`Resolved`] is what the server runs with.
 //! [`LayeredSettings::resolve`] is the one way from the first to the second, and reports everything
@@ -214,7 +214,7 @@ settings! {
 
     /// The fields of dynamic metadata that Envoy gets with each answer; `none` alone sends no
     /// field. Envoy parses each field for every request, so name only those that its access log or
-    /// its filters read. POLICY.md lists all of them.
+    /// its filters read. The reference of the gRPC API lists all of them.
     metadata: Vec<String> = metadata::DEFAULT.map(str::to_owned).into(), Flag("NAME[,NAME..]"), Restart;
 
     group "Policies";

@@ -37,19 +37,19 @@ fn comment(depth: usize, text: &str) -> String {
 }
 
 /// A key within a setting.
-struct Key<'s> {
+pub(super) struct Key<'s> {
     depth: usize,
     name: &'s str,
-    about: &'s str,
+    /// What it says.
+    pub(super) about: &'s str,
     /// Its path within the setting: `.listeners[].port`.
-    path: String,
+    pub(super) path: String,
     /// Its default in an item of a list; a key without one is required.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the reference"))]
-    default: Option<&'s Value>,
+    pub(super) default: Option<&'s Value>,
 }
 
 /// Returns the keys within a setting; the keys of a mapping follow the key that holds it.
-fn keys<'s>(schema: &'s Value, of: &'s Value, depth: usize) -> Vec<Key<'s>> {
+pub(super) fn keys<'s>(schema: &'s Value, of: &'s Value, depth: usize) -> Vec<Key<'s>> {
     let mut found = Vec::new();
     for (mapping, is_item) in mappings(schema, of, false) {
         for (name, property) in properties(mapping) {

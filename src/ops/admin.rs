@@ -7,6 +7,7 @@
 //! keep the machine from answering checks.
 
 mod connection;
+pub mod endpoints;
 mod report;
 
 use std::fmt;
@@ -39,16 +40,6 @@ use customs_policy::printable;
 
 /// How long open connections may still be used once the server shuts down.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-/// The paths, as the answer for an unknown path lists them.
-const PATHS: &str = "\
-/healthz  200 while the process is alive
-/readyz   200 while checks are wanted, else 503 and why
-/status   what is in force, as JSON
-/metrics  numbers for Prometheus
-/rules    how often each rule in force was hit, as JSON; /rules?unused lists those that never were
-/explain  answers a question that is posted on loopback, as JSON; so do /who-can and /can-reach
-";
 
 /// What the router serves.
 #[derive(Clone)]
@@ -97,7 +88,7 @@ pub fn router(state: AdminState) -> Router {
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,
-                format!("not found; the paths are\n{PATHS}"),
+                format!("not found; the paths are\n{}", endpoints::listed()),
             )
         })
         .with_state(Serving { state, turn })

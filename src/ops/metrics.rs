@@ -39,7 +39,7 @@ use customs_engine::time::UnixNanos;
 use customs_policy::policy_change::{ChangeOutcome, PolicyChange};
 use customs_record::{DecisionEntry, DecisionRecord, RefusalCause, TraceContext};
 use exemplars::Exemplars;
-pub use names::NAMES;
+pub use names::{LabelSpec, LabelValues, METRICS, MetricSpec, MetricType};
 use scraped::Scraped;
 
 /// Upper bounds of the histogram's buckets, in seconds.

@@ -13,6 +13,7 @@ pub mod admin;
 pub mod certificates;
 pub mod exposition;
 pub mod health;
+pub mod log_fields;
 pub mod metrics;
 pub mod panic_log;
 pub mod questions;

@@ -86,7 +86,7 @@ pub enum Listed {
 }
 
 /// The document of `/rules`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleHitsReport {
     /// The revision whose rules these are; `none` before the first good set.
@@ -102,7 +102,7 @@ pub struct RuleHitsReport {
 }
 
 /// One rule of [`RuleHitsReport`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleHitReport {
     /// Its id, as records name it.
@@ -114,8 +114,10 @@ pub struct RuleHitReport {
     /// How many checks hit it since it came into force.
     pub hits: u64,
     /// When one last did.
+    #[schemars(with = "Option<String>")]
     pub last_hit: Option<Timestamp>,
     /// Since when it is in force, in this process.
+    #[schemars(with = "Option<String>")]
     pub in_force_since: Option<Timestamp>,
 }
 

@@ -91,7 +91,7 @@ pub fn init(
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// The crates of customs that log.
-const CRATES: [&str; 7] = [
+pub const CRATES: [&str; 7] = [
     "customs",
     "customs_audit",
     "customs_extauthz",

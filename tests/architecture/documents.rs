@@ -39,34 +39,6 @@ fn findings_of_the_doctor_are_documented() {
     has_a_section_for_each("doctor-findings.md", codes);
 }
 
-#[test]
-fn metrics_are_documented() {
-    let metrics: BTreeSet<String> = documented(&read("docs/OPERATIONS.md"), "| `customs_");
-    let known = customs::ops::metrics::NAMES
-        .iter()
-        .map(|n| n.trim_start_matches("customs_"));
-    assert_eq!(metrics, set(known));
-}
-
-#[test]
-fn spans_and_variables_of_telemetry_are_documented() {
-    use customs_telemetry::{check_span, environment};
-    let page = read("docs/TELEMETRY.md");
-    let variables = documented(&page, "| `OTEL_");
-    let known = environment::VARIABLES.iter();
-    assert_eq!(
-        variables,
-        set(known.map(|name| name.trim_start_matches("OTEL_")))
-    );
-    let table = page.split("| attribute | meaning |").nth(1).unwrap();
-    let table = table.split("\n\n").next().unwrap();
-    assert_eq!(documented(table, "| `"), set(check_span::ATTRIBUTES));
-    for stage in customs_extauthz::CheckStage::ALL {
-        let name = format!("`{}`", stage.as_str());
-        assert!(page.contains(&name), "docs/TELEMETRY.md: no {name}");
-    }
-}
-
 /// Returns the rules that a text cites: words of an `R` and one or two digits.
 fn cited_rules(text: &str) -> BTreeSet<String> {
     let is_rule = |word: &&str| {

@@ -20,6 +20,7 @@ mod examples;
 mod explain;
 mod export;
 mod hints;
+mod json_outputs;
 mod junit;
 mod lint;
 mod lint_files;

@@ -2,6 +2,7 @@
 //! test.
 
 use customs_policy::document::{Node, Value as Yaml};
+use regex::Regex;
 use serde_json::{Map, Value};
 
 /// Returns a document as JSON.
@@ -61,7 +62,51 @@ impl Checker<'_> {
             }
         };
         match keyword {
-            "$schema" | "title" | "description" | "definitions" | "format" => Vec::new(),
+            "$schema"
+            | "$id"
+            | "title"
+            | "description"
+            | "definitions"
+            | "examples"
+            | "patternErrorMessage"
+            | "errorMessage"
+            | "deprecated"
+            | "then"
+            | "else" => Vec::new(),
+            "if" => {
+                let branch = match self.check(argument, value, at).is_empty() {
+                    true => "then",
+                    false => "else",
+                };
+                let branch = schema.get(branch).unwrap_or(&Value::Bool(true));
+                self.check(branch, value, at)
+            }
+            "not" => unless(!self.check(argument, value, at).is_empty()),
+            "const" => unless(value == argument),
+            "pattern" => unless(value.as_str().is_none_or(|text| {
+                Regex::new(argument.as_str().unwrap())
+                    .unwrap()
+                    .is_match(text)
+            })),
+            "oneOf" => unless(
+                argument
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter(|one| self.check(one, value, at).is_empty())
+                    .count()
+                    == 1,
+            ),
+            "maxItems" => unless(
+                value
+                    .as_array()
+                    .is_none_or(|list| list.len() as u64 <= argument.as_u64().unwrap()),
+            ),
+            "maxLength" => unless(
+                value
+                    .as_str()
+                    .is_none_or(|text| text.chars().count() as u64 <= argument.as_u64().unwrap()),
+            ),
             "$ref" => self.check(
                 self.root
                     .pointer(argument.as_str().unwrap().trim_start_matches('#'))

@@ -14,6 +14,52 @@ use prost::{DecodeError, Message};
 
 pub mod borrowed;
 
+/// The fields of a CheckRequest's `attributes` that are read, each with what it is read for. All others
+/// are ignored.
+pub const READ: [(&str, &str); 13] = [
+    (
+        "source.principal",
+        "the caller's identity, with `identity_source: principal`",
+    ),
+    (
+        "source.address",
+        "the connection's peer: `ipBlocks`, `source.ip`, and the record",
+    ),
+    (
+        "destination.principal",
+        "the gateway's own principal, for the record",
+    ),
+    (
+        "destination.address",
+        "the gateway's own address: `destination.ip` and the record",
+    ),
+    (
+        "destination.address.socket_address.port_value",
+        "the port on which the gateway listens: `ports`, `destination.port`, fixed listeners",
+    ),
+    ("destination.service", "the SNI, on TCP"),
+    ("tls_session.sni", "the SNI"),
+    (
+        "request.http.host",
+        "the destination, on HTTP; without `request.http` the check is about TCP",
+    ),
+    ("request.http.method", "the method"),
+    (
+        "request.http.path",
+        "the path; its query is cut off before rules are compared",
+    ),
+    ("request.http.scheme", "the pseudo-header `:scheme`"),
+    (
+        "request.http.headers, request.http.header_map",
+        "conditions on headers, `x-forwarded-for` with `trusted_hops`, `x-forwarded-client-cert` with \
+         `identity_source: xfcc`, `x-request-id` and `traceparent` for the record",
+    ),
+    (
+        "request.http.id",
+        "Envoy's number of the stream, for the record",
+    ),
+];
+
 /// Decodes a check and encodes it again, so that nothing in it is unusual.
 ///
 /// # Errors

@@ -51,6 +51,22 @@ impl CheckStage {
             CheckStage::Answered => "answered",
         }
     }
+
+    /// Returns what the check has passed, in a sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            CheckStage::Received => "Its message is whole.",
+            CheckStage::Attributes => "Its attributes are read.",
+            CheckStage::Normalised => {
+                "They are a request: the caller and the destination are known."
+            }
+            CheckStage::Decided => "The request is decided.",
+            CheckStage::Recorded => {
+                "The decision is recorded, or has room reserved for its record, or is withheld."
+            }
+            CheckStage::Answered => "The transport has the answer.",
+        }
+    }
 }
 
 /// A check that is traced. The program implements it.

@@ -41,7 +41,7 @@ pub use check_trace::{CallTrace, CheckStage, CheckTrace, Untraced};
 pub use decision_log::{Commit, DecisionLog};
 pub use pending::Pending;
 pub use refusal_cause::refusal_cause;
-pub use server::{GrpcService, ReflectionError, Services};
+pub use server::{GrpcService, ReflectionError, SERVICES, Services};
 pub use service::{Checks, Deadline, PeerIdentity};
 
 /// The descriptors of `envoy.service.auth.v3`, encoded, for reflection and for reading checks from

@@ -28,7 +28,7 @@ use super::service::Checks;
 use customs_net::{ConnectionLimits, Listener, Port, PortObserver, Workers};
 
 /// The services that reflection lists, itself in both versions included.
-const SERVICES: [&str; 4] = [
+pub const SERVICES: [&str; 4] = [
     super::AUTHORIZATION,
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",

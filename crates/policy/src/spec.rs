@@ -3,22 +3,26 @@
 //!
 //! [`mapping!`](crate::mapping) generates two things from one declaration: the type that the reader
 //! fills, and a [`MappingSpec`], from which the hints for unknown fields, the JSON Schema and the
-//! reference tables of docs/POLICY.md follow. The readers, not the declarations, interpret the
-//! values.
+//! reference tables of docs/reference follow. The readers, not the declarations, interpret the
+//! values; [`forms`] and a [`Constraint`] describe some of what they ask for.
 
 pub(crate) mod authorization_policy;
+mod constraint;
 mod documents;
 pub(crate) mod egress_policy;
+pub mod forms;
 mod json_schema;
 pub(crate) mod policy_guard;
 
+pub use constraint::Constraint;
 pub use documents::{
     AUTHORIZATION_POLICY, DESTINATION_SET, EGRESS_POLICY, KINDS, KindSpec, POLICY_GUARD,
 };
 pub(crate) use documents::{Document, Metadata, ObjectList};
-pub use json_schema::json_schema;
+pub use json_schema::{DRAFT, json_schema, text};
 
 use crate::language::Availability;
+use forms::TextForm;
 
 /// The shape of a value.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +37,8 @@ pub enum Shape {
     Text,
     /// Text that may be empty.
     AnyText,
+    /// Text of a form.
+    Form(&'static TextForm),
     /// One of these words.
     OneOf(&'static [Word]),
     /// A list.
@@ -41,6 +47,8 @@ pub enum Shape {
         of: &'static Shape,
         /// Whether it may have none.
         may_be_empty: bool,
+        /// The most that it may have, if there is a limit.
+        at_most: Option<u16>,
     },
     /// A mapping with any names; all values have this shape.
     Map(&'static Shape),
@@ -48,6 +56,31 @@ pub enum Shape {
     Mapping(&'static MappingSpec),
     /// A field that exists elsewhere and is refused here with a reason.
     Refused,
+}
+
+impl Shape {
+    /// Declares a list that is not empty.
+    pub const fn list(of: &'static Shape) -> Shape {
+        Shape::List {
+            of,
+            may_be_empty: false,
+            at_most: None,
+        }
+    }
+
+    /// Declares the most entries of a list.
+    pub const fn at_most(self, limit: u16) -> Shape {
+        match self {
+            Shape::List {
+                of, may_be_empty, ..
+            } => Shape::List {
+                of,
+                may_be_empty,
+                at_most: Some(limit),
+            },
+            other => other,
+        }
+    }
 }
 
 /// A word that a value may be.
@@ -96,6 +129,8 @@ pub struct FieldSpec {
     pub required: bool,
     /// The versions of the language that have it.
     pub availability: Availability,
+    /// What holds if it is left out, as Markdown; empty if it is required or means nothing then.
+    pub default: &'static str,
     pub(crate) about: &'static str,
 }
 
@@ -118,6 +153,27 @@ pub enum Part {
 }
 
 impl Part {
+    /// Declares what holds if the field is left out.
+    #[doc(hidden)]
+    pub const fn or(self, default: &'static str) -> Part {
+        match self {
+            Part::Field(field) => Part::Field(FieldSpec { default, ..field }),
+            Part::Flattened(_) => self,
+        }
+    }
+
+    /// Declares the most entries of a list.
+    #[doc(hidden)]
+    pub const fn at_most(self, limit: u16) -> Part {
+        match self {
+            Part::Field(field) => Part::Field(FieldSpec {
+                shape: field.shape.at_most(limit),
+                ..field
+            }),
+            Part::Flattened(_) => self,
+        }
+    }
+
     /// Declares since when the field exists.
     #[doc(hidden)]
     pub const fn since(self, major: u16, minor: u16) -> Part {
@@ -154,6 +210,8 @@ pub struct MappingSpec {
     pub filled: bool,
     /// Fields that are known and ignored.
     pub read_over: &'static [&'static str],
+    /// What the fields must have in common.
+    pub constraints: &'static [Constraint],
     #[doc(hidden)]
     pub about: &'static str,
     #[doc(hidden)]
@@ -216,6 +274,7 @@ pub const fn field(
         shape,
         required,
         availability: Availability::ALWAYS,
+        default: "",
         about,
     })
 }
@@ -224,8 +283,12 @@ pub const fn field(
 ///
 /// A field is `name_in_rust: Type = "nameInFiles"`. Its type says how it is read and whether it is
 /// required; `as` gives another [`Shape`] to a field that its reader reads further. `= flatten`
-/// takes the fields of another mapping. `filled` refuses a mapping without fields, and `read over`
-/// names fields that are known and ignored. The literal after the type is its name in messages.
+/// takes the fields of another mapping. `filled` refuses a mapping without fields, `read over` names
+/// fields that are known and ignored, and `where` lists what the fields must have in common, for the
+/// JSON Schema and the reference. The literal after the type is its name in messages.
+///
+/// `#[default("`GET`")]` says what holds if the field is left out, and `#[at_most(16)]` how many entries
+/// a list may have.
 ///
 /// `#[since(0, 2)]` says which version of the language brought a field, if it was not the first, and
 /// `#[deprecated(0, 3, "write `until`")]` which one deprecated it, and what to do. The words of a
@@ -256,12 +319,15 @@ macro_rules! mapping {
         $vis:vis struct $type:ident<$n:lifetime> = $called:literal $(, $filled:ident)? {
             $(
                 $(#[doc = $doc:literal])*
+                $(#[default($default:literal)])?
+                $(#[at_most($limit:literal)])?
                 $(#[since($major:literal, $minor:literal)])?
                 $(#[deprecated($until_major:literal, $until_minor:literal, $instead:literal)])?
                 $field:ident: $of:ty = $name:tt $(as $shape:expr)?,
             )+
         }
         $(read over [$($over:literal),+ $(,)?])?
+        $(where [$($constraint:expr),+ $(,)?])?
     ) => {
         $(#[doc = $about])+
         #[derive(Debug)]
@@ -275,9 +341,12 @@ macro_rules! mapping {
                 called: $called,
                 filled: $crate::mapping!(@is $($filled)?),
                 read_over: &[$($($over),+)?],
+                constraints: &[$($($constraint),+)?],
                 about: concat!($($about),+),
                 parts: &[$(
                     $crate::mapping!(@part $n, $of, concat!($($doc),*), $name $(, $shape)?)
+                        $(.or($default))?
+                        $(.at_most($limit))?
                         $(.since($major, $minor))?
                         $(.deprecated($until_major, $until_minor, $instead))?
                 ),+],

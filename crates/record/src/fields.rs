@@ -129,14 +129,17 @@ pub(crate) enum MetadataScope {
 pub struct Kind {
     /// The word in `kind`.
     pub name: &'static str,
+    /// What it says, in a sentence or more, as Markdown.
+    pub meaning: &'static str,
     /// Its fields.
     pub fields: &'static [FieldSpec],
 }
 
 impl Kind {
-    const fn of<M: Message>() -> Kind {
+    const fn of<M: Message>(meaning: &'static str) -> Kind {
         Kind {
             name: M::NAME,
+            meaning,
             fields: M::FIELDS,
         }
     }
@@ -149,20 +152,112 @@ pub(crate) const DECISION_KIND: &str = "decision";
 pub const KINDS: &[Kind] = &[
     Kind {
         name: DECISION_KIND,
+        meaning: "A check was decided.",
         fields: DECISION,
     },
-    Kind::of::<PolicyChangeFields<'_>>(),
-    Kind::of::<QuestionEntry>(),
-    Kind::of::<GrantExpiredEntry>(),
-    Kind::of::<StartEntry>(),
-    Kind::of::<StopEntry>(),
-    Kind::of::<WithheldEntry>(),
-    Kind::of::<CallerGoneEntry>(),
-    Kind::of::<RefusalsEntry>(),
-    Kind::of::<StreamFields<'_>>(),
-    Kind::of::<GapEntry>(),
-    Kind::of::<LagEntry>(),
-    Kind::of::<CheckpointFields<'_>>(),
+    Kind::of::<PolicyChangeFields<'_>>(
+        "The policy files changed, and the change was accepted or refused.",
+    ),
+    Kind::of::<QuestionEntry>(
+        "An explain query: an operator asked a running server what a check would get \
+         ([`POST /explain`](http-api.md)). It is not a decision, and nothing left the mesh. Its \
+         record has the answers of a decision only inside `answer`, so a filter for `.verdict` or \
+         `.effect` never matches it. An explain query that cannot be recorded is not answered.",
+    ),
+    Kind::of::<GrantExpiredEntry>(
+        "An `allow` entry or an exception that is in force reached its `expires`. Ends that had \
+         passed before the process started are not recorded again; `customs lint` reports them.",
+    ),
+    Kind::of::<StartEntry>("The process starts."),
+    Kind::of::<StopEntry>(
+        "The process stops in order. If the last process in a file has no such record, it ended \
+         otherwise.",
+    ),
+    Kind::of::<WithheldEntry>(
+        "A recorded decision was not answered as its record says: the record did not reach the \
+         disk in time, so the caller was denied.",
+    ),
+    Kind::of::<CallerGoneEntry>(
+        "The caller of a recorded decision gave up before it was answered, and did not get the \
+         answer. This happens if the answer waited for the disk (`audit_durability: always`), was \
+         withheld, or was on its way while an eighth of some queue was in use, so that its record \
+         could not wait for it. A sink that had no room for a withheld answer gets no such record: \
+         its gap counts the answer.",
+    ),
+    Kind::of::<RefusalsEntry>(
+        "The connections and calls to an address of `listen` that were refused before they were \
+         checks, over the last minute, by peer and cause. A refusal is not a decision. customs \
+         writes no record for a single one, so that a peer cannot fill the audit log in this way. \
+         A minute without refusals has no such record.",
+    ),
+    Kind::of::<StreamFields<'_>>(
+        "A stream begins, or continues in another file: the first record of every file, and of \
+         every process in a file. Its chain is joined to the record that it names.",
+    ),
+    Kind::of::<GapEntry>(
+        "The number of records that this sink did not get. In a sink without a filter, the decision \
+         records plus these counts equal the checks.",
+    ),
+    Kind::of::<LagEntry>(
+        "A subscriber was slower than the audit log and missed a part of it. Only that subscriber \
+         gets this record; it has no `sequence` and no `chain`.",
+    ),
+    Kind::of::<CheckpointFields<'_>>("The length of a stream, and its chain at that point."),
+];
+
+/// A message within records.
+#[derive(Clone, Copy, Debug)]
+pub struct InnerMessage {
+    /// What it is, as a heading.
+    pub heading: &'static str,
+    /// Its name in the proto.
+    pub name: &'static str,
+    /// What is known about it, as Markdown.
+    pub meaning: &'static str,
+    /// Its fields.
+    pub fields: &'static [FieldSpec],
+}
+
+/// Every message within records.
+pub const MESSAGES: [InnerMessage; 6] = [
+    InnerMessage {
+        heading: "Each of the `headers`",
+        name: "Header",
+        meaning: "A record has at most 32 headers, the first by name. If the policies have more than \
+                  32 patterns for one header, the record has only its presence.",
+        fields: HEADER,
+    },
+    InnerMessage {
+        heading: "Each of the `problems`",
+        name: "Problem",
+        meaning: "A problem of the policies or the settings.",
+        fields: PROBLEM,
+    },
+    InnerMessage {
+        heading: "Each of the `sources`",
+        name: "PolicySource",
+        meaning: "The files in force of each source, so that you can find the files of a revision \
+                  again: `sha256sum` over a file of a checkout gives the same digest.",
+        fields: SOURCE,
+    },
+    InnerMessage {
+        heading: "Each of the `files` of a source",
+        name: "PolicyFile",
+        meaning: "A file in force.",
+        fields: FILE,
+    },
+    InnerMessage {
+        heading: "Each of the `refusals`",
+        name: "Refusal",
+        meaning: "A peer and a cause.",
+        fields: REFUSAL,
+    },
+    InnerMessage {
+        heading: "What `lost` counts",
+        name: "Loss",
+        meaning: "A decision counts once, in one of the first four.",
+        fields: LOSS,
+    },
 ];
 
 /// The fields with which every record begins.

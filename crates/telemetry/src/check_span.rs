@@ -21,26 +21,63 @@ use crate::sampler::SpanIds;
 /// The name of the span: the method, as the conventions for RPC ask for.
 pub const NAME: &str = "envoy.service.auth.v3.Authorization/Check";
 
+/// An attribute of a span.
+#[derive(Clone, Copy, Debug)]
+pub struct AttributeSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, as Markdown.
+    pub meaning: &'static str,
+}
+
+const fn attribute(name: &'static str, meaning: &'static str) -> AttributeSpec {
+    AttributeSpec { name, meaning }
+}
+
 /// The attributes of a span.
-pub const ATTRIBUTES: [&str; 18] = [
-    "rpc.system.name",
-    "rpc.method",
-    "rpc.response.status_code",
-    "error.type",
-    "customs.effect",
-    "customs.verdict",
-    "customs.dry_run",
-    "customs.reason",
-    "customs.rule",
-    "customs.dry_run_rule",
-    "customs.identity",
-    "customs.namespace",
-    "customs.service_account",
-    "customs.host",
-    "customs.protocol",
-    "customs.policy_revision",
-    "customs.decision_id",
-    "customs.caller_gone",
+pub const ATTRIBUTES: [AttributeSpec; 18] = [
+    attribute("rpc.system.name", "`grpc`"),
+    attribute("rpc.method", "the method, as in the name"),
+    attribute(
+        "rpc.response.status_code",
+        "`OK`, since a verdict is always gRPC OK; left out if the caller was gone",
+    ),
+    attribute(
+        "error.type",
+        "`internal_error` or `audit_unavailable`, if customs failed",
+    ),
+    attribute(
+        "customs.effect",
+        "the answer that Envoy got: `allow` or `deny`",
+    ),
+    attribute("customs.verdict", "what the enforced rules say"),
+    attribute(
+        "customs.dry_run",
+        "what they would say if everything in dry run were enforced too",
+    ),
+    attribute("customs.reason", "why ([the reasons](reasons.md))"),
+    attribute("customs.rule", "the rule of the verdict"),
+    attribute(
+        "customs.dry_run_rule",
+        "the rule of the dry run, if it is another",
+    ),
+    attribute("customs.identity", "the state of the caller's identity"),
+    attribute("customs.namespace", "the caller's namespace"),
+    attribute(
+        "customs.service_account",
+        "its service account; left out if the settings redact principals",
+    ),
+    attribute("customs.host", "the destination"),
+    attribute("customs.protocol", "`http` or `tcp`"),
+    attribute("customs.policy_revision", "the policy set that decided"),
+    attribute(
+        "customs.decision_id",
+        "the id of the decision, as in the audit log and in Envoy's metadata",
+    ),
+    attribute(
+        "customs.caller_gone",
+        "`true` if the caller gave up and did not get the answer",
+    ),
 ];
 
 /// The most stages that a check passes.
@@ -176,7 +213,7 @@ fn attributes(
     ];
     let named = ATTRIBUTES.into_iter().zip(values);
     named
-        .filter_map(|(name, value)| Some(KeyValue::new(Key::from_static_str(name), value?)))
+        .filter_map(|(spec, value)| Some(KeyValue::new(Key::from_static_str(spec.name), value?)))
         .collect()
 }
 

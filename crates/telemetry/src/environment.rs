@@ -18,42 +18,185 @@ use values::{Reader, ratio};
 
 pub use values::TelemetryVariableError;
 
-/// The variables that are read. `*` is `TRACES`, `METRICS` or `LOGS`.
-pub const VARIABLES: [&str; 34] = [
-    "OTEL_SDK_DISABLED",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_*_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_*_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_*_HEADERS",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_*_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_COMPRESSION",
-    "OTEL_EXPORTER_OTLP_*_COMPRESSION",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_*_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_*_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_*_CLIENT_KEY",
-    "OTEL_TRACES_EXPORTER",
-    "OTEL_METRICS_EXPORTER",
-    "OTEL_LOGS_EXPORTER",
-    "OTEL_TRACES_SAMPLER",
-    "OTEL_TRACES_SAMPLER_ARG",
-    "OTEL_PROPAGATORS",
-    "OTEL_BSP_SCHEDULE_DELAY",
-    "OTEL_BSP_MAX_QUEUE_SIZE",
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-    "OTEL_BSP_EXPORT_TIMEOUT",
-    "OTEL_BLRP_SCHEDULE_DELAY",
-    "OTEL_BLRP_MAX_QUEUE_SIZE",
-    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
-    "OTEL_METRIC_EXPORT_INTERVAL",
-    "OTEL_METRIC_EXPORT_TIMEOUT",
-    "OTEL_SERVICE_NAME",
-    "OTEL_RESOURCE_ATTRIBUTES",
+/// A variable.
+#[derive(Clone, Copy, Debug)]
+pub struct VariableSpec {
+    /// Its name. `*` is `TRACES`, `METRICS` or `LOGS`.
+    pub name: &'static str,
+    /// Its default, as Markdown; empty for none.
+    pub default: &'static str,
+    /// What it sets, as Markdown.
+    pub meaning: &'static str,
+}
+
+const fn variable(
+    name: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> VariableSpec {
+    VariableSpec {
+        name,
+        default,
+        meaning,
+    }
+}
+
+/// The variables that are read.
+pub const VARIABLES: [VariableSpec; 34] = [
+    variable("OTEL_SDK_DISABLED", "`false`", "`true` turns all of it off"),
+    variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "the URL of the collector, `http://` or `https://`; without one nothing is sent",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_ENDPOINT",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "`grpc`",
+        "only `grpc` is supported",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_PROTOCOL",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "",
+        "headers of each call: `NAME=VALUE,NAME=VALUE`, with `%2C` for a comma",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_HEADERS",
+        "",
+        "the same for one signal, instead of the common ones",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "`10000`",
+        "how long a batch is tried, in milliseconds",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_TIMEOUT",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "`none`",
+        "`gzip` compresses batches",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_COMPRESSION",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "",
+        "a file of the authorities that may vouch for the collector; the system's without it",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_CERTIFICATE",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "",
+        "a file of the certificate that the collector gets",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_CLIENT_CERTIFICATE",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        "",
+        "a file of its private key",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_*_CLIENT_KEY",
+        "",
+        "the same for one signal",
+    ),
+    variable(
+        "OTEL_TRACES_EXPORTER",
+        "`otlp`",
+        "`otlp`, or `none` to send no traces",
+    ),
+    variable("OTEL_METRICS_EXPORTER", "`otlp`", "the same for metrics"),
+    variable("OTEL_LOGS_EXPORTER", "`otlp`", "the same for the log"),
+    variable(
+        "OTEL_TRACES_SAMPLER",
+        "`parentbased_always_on`",
+        "which checks are traced; the [samplers](#traces)",
+    ),
+    variable(
+        "OTEL_TRACES_SAMPLER_ARG",
+        "`1`",
+        "the part of them, from 0 to 1, for `traceidratio` and `parentbased_traceidratio`",
+    ),
+    variable(
+        "OTEL_PROPAGATORS",
+        "`tracecontext,baggage`",
+        "`none` begins a trace of its own for each check; baggage is not used",
+    ),
+    variable(
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "`5000`",
+        "how long spans gather, in milliseconds",
+    ),
+    variable(
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "`2048`",
+        "the most spans that wait; others are dropped",
+    ),
+    variable(
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "`512`",
+        "the most spans in a call",
+    ),
+    variable(
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "",
+        "a shorter limit than the timeout of OTLP, for spans",
+    ),
+    variable(
+        "OTEL_BLRP_SCHEDULE_DELAY",
+        "`1000`",
+        "how long lines of the log gather, in milliseconds",
+    ),
+    variable(
+        "OTEL_BLRP_MAX_QUEUE_SIZE",
+        "`2048`",
+        "the most lines that wait",
+    ),
+    variable(
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        "`512`",
+        "the most lines in a call",
+    ),
+    variable(
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "`60000`",
+        "how often metrics are sent, in milliseconds",
+    ),
+    variable(
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        "",
+        "a shorter limit than the timeout of OTLP, for metrics",
+    ),
+    variable("OTEL_SERVICE_NAME", "`customs`", "the name of the service"),
+    variable(
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "",
+        "more attributes of the resource: `k8s.pod.name=NAME,...`",
+    ),
 ];
 
 /// The three kinds of telemetry.
@@ -158,8 +301,9 @@ pub struct BatchSettings {
 
 /// Returns whether a name is one of [`VARIABLES`].
 pub fn is_known(name: &str) -> bool {
-    VARIABLES.iter().any(|known| match known.split_once('*') {
-        None => *known == name,
+    let mut known = VARIABLES.iter().map(|variable| variable.name);
+    known.any(|known| match known.split_once('*') {
+        None => known == name,
         Some((before, after)) => Signal::ALL.iter().any(|signal| {
             name.strip_prefix(before)
                 .and_then(|rest| rest.strip_prefix(signal.upper()))
@@ -172,8 +316,9 @@ pub fn is_known(name: &str) -> bool {
 pub fn known_names() -> Vec<String> {
     let named = VARIABLES
         .iter()
+        .map(|variable| variable.name)
         .flat_map(|known| match known.contains('*') {
-            false => vec![(*known).to_owned()],
+            false => vec![known.to_owned()],
             true => Signal::ALL
                 .iter()
                 .map(|signal| known.replace('*', signal.upper()))

@@ -45,6 +45,16 @@ pub fn chdb() -> Result<Tool> {
     find("chdb")
 }
 
+/// Returns Node, or what `NODE` names.
+pub fn node() -> Result<Tool> {
+    find("node")
+}
+
+/// Returns the script of the YAML language server, or what `YAML_LANGUAGE_SERVER` names.
+pub fn yaml_language_server() -> Result<Tool> {
+    find("yaml-language-server")
+}
+
 /// Returns kubectl 1.37, or what `KUBECTL` names.
 pub fn kubectl() -> Result<Tool> {
     find("kubectl")

@@ -319,7 +319,7 @@ fn print_problems(found: &Found, format: CheckFormat) {
             let problems: Vec<_> = errors
                 .map(|problem| ProblemLine::of(problem, &found.source_map))
                 .collect();
-            print_json(&json!({ "problems": problems }));
+            print_json(&json!({ "version": 1, "problems": problems }));
         }
     }
 }

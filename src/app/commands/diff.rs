@@ -110,7 +110,7 @@ impl Read {
                     .iter()
                     .map(|p| ProblemLine::of(p, &self.source_map))
                     .collect();
-                print_json(&serde_json::json!({ "problems": problems }));
+                print_json(&serde_json::json!({ "version": 1, "problems": problems }));
             }
         }
     }

@@ -333,6 +333,7 @@ pub(super) fn document(report: &Report) -> Value {
     });
     let left: Vec<Value> = left.collect();
     json!({
+        "version": 1,
         "rules": rules,
         "changes": groups,
         "cases": cases,

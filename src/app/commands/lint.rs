@@ -205,6 +205,8 @@ impl Totals {
 /// The JSON document.
 #[derive(Debug, Serialize)]
 struct Report<'f> {
+    /// The version of this format.
+    version: u32,
     #[serde(flatten)]
     totals: Totals,
     problems: Vec<ProblemLine<'f>>,
@@ -277,6 +279,7 @@ impl<'f> Report<'f> {
             .map(|problem| ProblemLine::of(problem, &found.source_map))
             .collect();
         Report {
+            version: 1,
             totals: *totals,
             problems,
             fixed: fixed.map(|fixed| fixed.edits.iter().map(FixedLine::from).collect()),

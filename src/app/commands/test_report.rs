@@ -184,7 +184,7 @@ pub(super) fn document(report: &Report) -> Value {
         .iter()
         .map(|suite| suite_document(suite, &report.source_map))
         .collect();
-    json!({"totals": Totals::of(&report.suites), "suites": suites})
+    json!({"version": 1, "totals": Totals::of(&report.suites), "suites": suites})
 }
 
 fn suite_document(suite: &Suite, source_map: &SourceMap) -> Value {

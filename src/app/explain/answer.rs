@@ -24,6 +24,9 @@ use customs_policy::problem::Problem;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Explanation {
+    /// The version of this format; that of servers which do not say it is 1.
+    #[serde(default = "version")]
+    version: u32,
     /// The revision of the policy set that decided.
     pub revision: String,
     from: String,
@@ -52,6 +55,10 @@ pub(crate) struct Explanation {
     /// The parts of the question that were not understood and are ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+fn version() -> u32 {
+    1
 }
 
 /// One of the two answers.
@@ -116,6 +123,7 @@ impl Explanation {
         };
         let destination = &request.destination;
         Explanation {
+            version: version(),
             revision: snapshot.revision().to_string(),
             from,
             to,

@@ -15,16 +15,16 @@ use customs_policy::document::{self, Node, Value};
 use customs_policy::mapping;
 use customs_policy::problem::{Code, Place, Problem};
 use customs_policy::reader::{FromNode, Mapping, Placed, Text};
-use customs_policy::spec::Shape;
+use customs_policy::spec::{Shape, forms};
 
 mapping! {
     /// The request to explain: in shorthand fields, or as a whole check.
     pub(crate) struct Question<'n> = "the question" {
         /// A whole CheckRequest of Envoy as JSON or YAML, instead of the shorthand fields.
         request: Option<&'n Node> = "request" as Shape::Map(&Shape::Any),
-        /// The time of the request, such as `2026-12-31T00:00:00Z`. The current time if it is left
-        /// out.
-        now: Option<Text<'n>> = "now",
+        /// The time of the request.
+        #[default("the current time")]
+        now: Option<Text<'n>> = "now" as Shape::Form(&forms::TIME),
         shorthand: Shorthand<'n> = flatten,
     }
 }
@@ -32,21 +32,24 @@ mapping! {
 mapping! {
     /// The shorthand fields; a whole check replaces all of them.
     pub(crate) struct Shorthand<'n> = "the question" {
-        /// `namespace/account`, a whole `spiffe://` id, or `unauthenticated`.
-        from: Option<&'n Node> = "from" as Shape::Text,
-        /// `http://HOST[:PORT]/PATH`, `tcp://SNI:PORT`, or `tcp://:PORT` for a connection without
-        /// SNI.
-        /// On TCP the port is the gateway's.
-        to: Option<&'n Node> = "to" as Shape::Text,
-        /// `GET` if it is left out.
+        /// The caller.
+        from: Option<&'n Node> = "from" as Shape::Form(&forms::CALLER),
+        /// The destination.
+        to: Option<&'n Node> = "to" as Shape::Form(&forms::DESTINATION_URL),
+        /// The method of HTTP.
+        #[default("`GET`")]
         method: Option<&'n Node> = "method" as Shape::Text,
         /// Headers of the request.
+        #[default("none")]
         headers: Option<&'n Node> = "headers" as Shape::Map(&Shape::Text),
-        /// The port on which the gateway listens. Unknown if it is left out.
+        /// The port on which the gateway listens.
+        #[default("unknown")]
         listener_port: Option<&'n Node> = "listenerPort" as Shape::Port,
-        /// The connection's peer. Unknown if it is left out.
-        source_ip: Option<&'n Node> = "sourceIp" as Shape::Text,
+        /// The address of the connection's peer.
+        #[default("unknown")]
+        source_ip: Option<&'n Node> = "sourceIp" as Shape::Form(&forms::IP_ADDRESS),
         /// The SNI of the TLS session.
+        #[default("unknown")]
         sni: Option<&'n Node> = "sni" as Shape::Text,
     }
 }

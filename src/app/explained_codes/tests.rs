@@ -1,34 +1,13 @@
 //! The texts of the codes have one form, and the pages of the reference are made of them.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
 
 fn all() -> Vec<ExplainedCode> {
     let families = CodeFamily::ALL.into_iter();
     families.flat_map(CodeFamily::codes).collect()
-}
-
-fn page_file(family: CodeFamily) -> PathBuf {
-    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
-    reference.join(family.page_name())
-}
-
-#[test]
-fn the_pages_of_codes_are_fresh() {
-    for family in CodeFamily::ALL {
-        let (file, page) = (page_file(family), family.page());
-        if std::env::var_os("CUSTOMS_WRITE_CODES").is_some() {
-            std::fs::write(&file, &page).unwrap();
-        }
-        let shown = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            shown == page,
-            "{} is stale; write it again: CUSTOMS_WRITE_CODES=1 cargo test --lib the_pages_of_codes",
-            file.display()
-        );
-    }
 }
 
 #[test]

@@ -3,8 +3,6 @@
 use super::*;
 use customs_policy::document;
 
-mod reference;
-
 #[test]
 fn the_printed_defaults_are_a_settings_file() {
     let text = commented_defaults();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ops::certificates::CertificatesReading;
@@ -12,7 +13,7 @@ use customs_policy::problem::{Place, Problem};
 use customs_sources::policy_archive::archiver::ArchiverReading;
 
 /// The state of the server, as `/status` reports it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// The version of customs.
@@ -24,6 +25,7 @@ pub struct StatusReport {
     /// The revision in force; `none` before the first good set.
     pub revision: String,
     /// When it was published.
+    #[schemars(with = "Option<String>")]
     pub loaded_at: Option<Timestamp>,
     /// `enforce` or `report`.
     pub enforcement: String,
@@ -53,7 +55,7 @@ pub struct StatusReport {
 }
 
 /// One policy directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceReport {
     /// The directory, as the settings name it.
@@ -67,14 +69,16 @@ pub struct SourceReport {
     /// Why its content as last read is not in force; empty for a good one.
     pub problems: Vec<ProblemReport>,
     /// When its content was last good.
+    #[schemars(with = "Option<String>")]
     pub last_good_at: Option<Timestamp>,
     /// When it was last read to the end, with any result; a directory that hangs or keeps changing
     /// is not read to the end.
+    #[schemars(with = "Option<String>")]
     pub last_read_at: Option<Timestamp>,
 }
 
 /// The archive of the policies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyArchiveReport {
     /// The directory.
@@ -112,7 +116,7 @@ impl From<ArchiverReading> for PolicyArchiveReport {
 }
 
 /// One sink of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SinkReport {
     /// The sink, as the settings name it.
@@ -128,7 +132,7 @@ pub struct SinkReport {
 }
 
 /// The certificates of one address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsReport {
     /// The address, by the name of its setting.
@@ -138,11 +142,14 @@ pub struct TlsReport {
     /// Its serial number.
     pub serial: String,
     /// From when it is valid.
+    #[schemars(with = "String")]
     pub not_before: Timestamp,
     /// Until when it is valid.
+    #[schemars(with = "String")]
     pub not_after: Timestamp,
     /// When the first of the authorities of clients expires.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub client_ca_not_after: Option<Timestamp>,
     /// What is wrong with the files, and what expires soon.
     pub problems: Vec<String>,
@@ -172,7 +179,7 @@ impl From<CertificatesReading> for TlsReport {
 }
 
 /// One problem of a policy file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemReport {
     /// Its stable code.
@@ -210,7 +217,7 @@ impl From<&Problem> for ProblemReport {
 }
 
 /// The number of rules in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RulesReport {
     /// Policies of both families.
@@ -245,17 +252,18 @@ impl From<RuleCounts> for RulesReport {
 }
 
 /// The latest problem.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastProblem {
     /// When it was seen.
+    #[schemars(with = "String")]
     pub time: Timestamp,
     /// What it is.
     pub text: String,
 }
 
 /// Changes of the policy files, by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReloadsReport {
     /// Published, and no source was refused.

@@ -25,7 +25,7 @@ pub(super) const MAX_NAMESPACES: usize = 100;
 const LABEL: &str = "caller_namespace";
 
 /// The label of callers without a namespace.
-const NONE: &str = "_none";
+pub(super) const NONE: &str = "_none";
 
 /// The length of the longest name of a namespace.
 const LONGEST: usize = 63;

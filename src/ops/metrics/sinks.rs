@@ -11,6 +11,9 @@ use customs_audit::recorder::Reading;
 use customs_policy::printable;
 use customs_record::Loss;
 
+/// The classes of dropped records, in the order of [`Loss`].
+pub(super) const CLASSES: [&str; 5] = ["allow", "deny", "differing", "withheld", "event"];
+
 /// One metric of a sink.
 type Number = fn(&Reading) -> u64;
 
@@ -47,13 +50,8 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, readings: &[Reading]) 
             withheld,
             events,
         } = reading.lost;
-        for (class, count) in [
-            ("allow", allows),
-            ("deny", denials),
-            ("differing", differing),
-            ("withheld", withheld),
-            ("event", events),
-        ] {
+        let counts = [allows, denials, differing, withheld, events];
+        for (class, count) in CLASSES.into_iter().zip(counts) {
             let labels = vec![
                 ("sink", printable::line(&reading.sink).into_owned()),
                 ("class", class.to_owned()),

@@ -100,8 +100,41 @@ fn the_list_of_names_is_what_is_shown() {
             _ => name.to_owned(),
         })
         .collect();
-    assert_eq!(shown, NAMES.iter().map(ToString::to_string).collect());
+    let known = METRICS.iter().map(|metric| metric.name.to_owned());
+    assert_eq!(shown, known.collect());
+    for metric in METRICS {
+        let named = metric.labels.iter().map(|label| label.name);
+        let series = labels_of(&text, metric);
+        // A sink or a certificate that is not there has no series.
+        assert!(
+            series.is_empty() || series == named.collect(),
+            "{}: {series:?}",
+            metric.name
+        );
+        let suffix = match metric.kind {
+            MetricType::Counter => "_total",
+            MetricType::Info => "_info",
+            MetricType::Gauge | MetricType::Histogram => "",
+        };
+        assert!(metric.name.ends_with(suffix), "{}", metric.name);
+    }
     assert!(text.ends_with("# EOF\n"));
+}
+
+/// Returns the labels of the series of a metric, without the bounds of buckets.
+fn labels_of<'t>(text: &'t str, metric: &MetricSpec) -> BTreeSet<&'t str> {
+    let mut labels = BTreeSet::new();
+    let series = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(metric.name));
+    for (inside, _) in series.filter_map(|rest| rest.strip_prefix(['{'])?.split_once("} ")) {
+        labels.extend(
+            inside
+                .split("\",")
+                .filter_map(|pair| Some(pair.split_once("=\"")?.0)),
+        );
+    }
+    labels
 }
 
 #[test]

@@ -35,7 +35,7 @@ mapping! {
         #[deprecated(0, 4, "write `old`")]
         short_lived: Option<Text<'n>> = "shortLived",
         colour: Option<Text<'n>> = "colour" as COLOUR,
-        colours: List<'n, Text<'n>> = "colours" as Shape::List { of: &COLOUR, may_be_empty: false },
+        colours: List<'n, Text<'n>> = "colours" as Shape::list(&COLOUR),
         named: Option<&'n Node> = "named" as Shape::Map(&COLOUR),
     }
 }
@@ -216,7 +216,7 @@ fn the_reference_says_which_versions_have_a_field() {
         "Of the third version, and already deprecated by the fourth. Since 0.3. Deprecated since 0.4: \
          write `old`."
     );
-    let schema = crate::spec::json_schema(&[thing().document]);
+    let schema = crate::spec::json_schema("urn:test", &[thing().document]);
     let described = &schema["definitions"]["Entry"]["properties"];
     assert_eq!(described["shortLived"]["deprecated"], true);
     assert_eq!(

@@ -163,6 +163,7 @@ impl<'n, T: Mapping<'n>> FromNode<'n> for Placed<'n, T> {
 impl<'n, T: FromNode<'n>, const MAY_BE_EMPTY: bool> FromNode<'n> for List<'n, T, MAY_BE_EMPTY> {
     const SHAPE: Shape = Shape::List {
         of: &T::SHAPE,
+        at_most: None,
         may_be_empty: MAY_BE_EMPTY,
     };
 

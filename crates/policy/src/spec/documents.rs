@@ -3,7 +3,7 @@
 use super::authorization_policy::IstioSpec;
 use super::egress_policy::{EgressSpec, SetSpec};
 use super::policy_guard::GuardSpec;
-use super::{MappingSpec, Part, Shape, Word};
+use super::{MappingSpec, Part, Shape, Word, forms};
 use crate::document::Node;
 use crate::mapping;
 use crate::reader::{Fields, FromField, Mapping, Required, Text};
@@ -31,12 +31,12 @@ mapping! {
     /// Kubernetes' ObjectMeta. Fields that the API server adds are ignored.
     pub(crate) struct Metadata<'n> = "`metadata`" {
         /// Part of every rule's id.
-        name: Required<Text<'n>> = "name",
+        name: Required<Text<'n>> = "name" as Shape::Form(&forms::OBJECT_NAME),
         /// The namespace whose callers the policy selects. A policy of the root namespace may
-        /// select any caller.
+        /// select any caller. It may be left out if the source has a `default_namespace`.
         namespace: OrDefault<'n> = "namespace",
-        /// `istio.io/dry-run` makes an AuthorizationPolicy a dry run. Other annotations are
-        /// ignored.
+        /// They are ignored, except `istio.io/dry-run`, which is an error: it belongs to an
+        /// AuthorizationPolicy.
         annotations: Option<&'n Node> = "annotations" as Shape::Map(&Shape::Any),
     }
     read over [
@@ -51,7 +51,7 @@ mapping! {
 pub(crate) struct OrDefault<'n>(pub(crate) Option<&'n Node>);
 
 impl<'n> FromField<'n> for OrDefault<'n> {
-    const SHAPE: Shape = Shape::Text;
+    const SHAPE: Shape = Shape::Form(&forms::NAMESPACE);
     const REQUIRED: bool = true;
 
     fn from_field(name: &'static str, fields: &mut Fields<'n, '_>) -> Self {
@@ -70,9 +70,37 @@ pub struct KindSpec {
     pub document: &'static MappingSpec,
 }
 
+/// The head of an AuthorizationPolicy: repositories often hold Istio's objects without a namespace.
+const ISTIO_METADATA: MappingSpec = MappingSpec {
+    name: "IstioMetadata",
+    parts: &[
+        super::field(
+            "name",
+            (Shape::Form(&forms::OBJECT_NAME), true),
+            "Part of every rule's id.",
+        ),
+        super::field(
+            "namespace",
+            (Shape::Form(&forms::NAMESPACE), false),
+            "The namespace of the policy. Without a declared gateway, every policy applies, whatever \
+             its namespace.",
+        )
+        .or("the source's `default_namespace`; without one `default`, with a warning"),
+        super::field(
+            "annotations",
+            (Shape::Map(&Shape::Any), false),
+            "`istio.io/dry-run: \"true\"` makes the policy a dry run. Other annotations are ignored.",
+        ),
+    ],
+    ..*Metadata::SPEC
+};
+
 /// Declares a kind: `spec` is as [`Document`] has it, of a declared type.
 macro_rules! kind {
-    ($about:literal, $kind:literal in $versions:expr, required: $required:literal, $spec:ty) => {
+    (
+        $about:literal, $kind:literal in $versions:expr, required: $required:literal,
+        $metadata:expr, $spec:ty
+    ) => {
         KindSpec {
             name: $kind,
             versions: $versions,
@@ -80,10 +108,22 @@ macro_rules! kind {
                 name: $kind,
                 about: $about,
                 parts: &[
-                    required("apiVersion", Shape::OneOf($versions)),
-                    required("kind", Shape::OneOf(&[Word::new($kind)])),
-                    required("metadata", Shape::Mapping(Metadata::SPEC)),
-                    super::field("spec", (Shape::Mapping(<$spec>::SPEC), $required), ""),
+                    required(
+                        "apiVersion",
+                        Shape::OneOf($versions),
+                        "The API and its version.",
+                    ),
+                    required("kind", Shape::OneOf(&[Word::new($kind)]), "The kind."),
+                    required(
+                        "metadata",
+                        Shape::Mapping($metadata),
+                        "The object's name and namespace.",
+                    ),
+                    super::field(
+                        "spec",
+                        (Shape::Mapping(<$spec>::SPEC), $required),
+                        "What it says.",
+                    ),
                 ],
                 ..*Document::SPEC
             },
@@ -91,8 +131,8 @@ macro_rules! kind {
     };
 }
 
-const fn required(name: &'static str, shape: Shape) -> Part {
-    super::field(name, (shape, true), "")
+const fn required(name: &'static str, shape: Shape, about: &'static str) -> Part {
+    super::field(name, (shape, true), about)
 }
 
 /// The version of customs' own kinds.
@@ -100,27 +140,27 @@ const V1ALPHA1: Word = Word::new("egress.customs/v1alpha1");
 
 /// customs' own policies.
 pub const EGRESS_POLICY: KindSpec = kind!(
-    "Who may go where, in the words of egress.",
-    "EgressPolicy" in &[V1ALPHA1], required: true, EgressSpec<'_>
+    "Which callers may go where.",
+    "EgressPolicy" in &[V1ALPHA1], required: true, Metadata::SPEC, EgressSpec<'_>
 );
 
 /// Lists of hosts that policies name.
 pub const DESTINATION_SET: KindSpec = kind!(
     "A list of hosts with a name. It is looked up in a policy's own namespace, then in the root namespace.",
-    "DestinationSet" in &[V1ALPHA1], required: true, SetSpec<'_>
+    "DestinationSet" in &[V1ALPHA1], required: true, Metadata::SPEC, SetSpec<'_>
 );
 
 /// What must hold for every request, whatever the policies say.
 pub const POLICY_GUARD: KindSpec = kind!(
     "What must hold for every request, whatever the policies say. It changes no verdict.",
-    "PolicyGuard" in &[V1ALPHA1], required: true, GuardSpec<'_>
+    "PolicyGuard" in &[V1ALPHA1], required: true, Metadata::SPEC, GuardSpec<'_>
 );
 
 /// Istio's policies.
 pub const AUTHORIZATION_POLICY: KindSpec = kind!(
     "Istio's own object.",
     "AuthorizationPolicy" in &[Word::new("security.istio.io/v1"), Word::new("security.istio.io/v1beta1")],
-    required: false, IstioSpec<'_>
+    required: false, &ISTIO_METADATA, IstioSpec<'_>
 );
 
 /// Every kind of document.

@@ -3,21 +3,35 @@
 use crate::document::Node;
 use crate::mapping;
 use crate::reader::{List, Placed, Required, Text};
-use crate::spec::{Shape, Word};
+use crate::spec::{Constraint, Shape, Word, forms};
+
+const ENTRY_NAME: Shape = Shape::Form(&forms::ENTRY_NAME);
+const HOSTS: Shape = Shape::list(&Shape::Form(&forms::HOST));
+const SETS: Shape = Shape::list(&Shape::Form(&forms::OBJECT_NAME));
+const METHODS: Shape = Shape::list(&Shape::Form(&forms::METHOD));
+const PATHS: Shape = Shape::list(&Shape::Form(&forms::PATH));
+const NAMESPACES: Shape = Shape::list(&Shape::Form(&forms::NAMESPACE_PATTERN));
+const ACCOUNTS: Shape = Shape::list(&Shape::Form(&forms::ACCOUNT));
+const TRUST_DOMAINS: Shape = Shape::list(&Shape::Form(&forms::TRUST_DOMAIN));
+const TIME: Shape = Shape::Form(&forms::TIME);
+
+/// A rule is about some destinations.
+const NEEDS_HOSTS: Constraint = Constraint::AnyOf(&["hosts", "destinations"]);
 
 /// The values of `mode`.
 const MODE: Shape = Shape::OneOf(&[Word::new("Enforce"), Word::new("Report")]);
 
 mapping! {
-    /// The fields of `spec`. At least one of `deny`, `allow` and `isolate: true` is required.
+    /// What the policy says.
     pub(crate) struct EgressSpec<'n> = "`spec`" {
-        /// The callers. The entries are alternatives. By default, every caller of the policy's
-        /// namespace.
+        /// The callers. The entries are alternatives.
+        #[default("every caller of the policy's namespace")]
         subjects: List<'n, Placed<'n, Subject<'n>>> = "subjects",
-        /// The subjects may go only where an `allow` entry permits. By default, `true` if `allow`
-        /// has entries.
+        /// The subjects may go only where an `allow` entry permits.
+        #[default("`true` if `allow` has entries, else `false`")]
         isolate: Option<bool> = "isolate",
-        /// `Report` evaluates and records the policy, and changes no verdict. `Enforce` by default.
+        /// `Report` evaluates and records the policy, and changes no verdict.
+        #[default("`Enforce`")]
         mode: Option<Text<'n>> = "mode" as MODE,
         /// Whom to ask. It appears in the denial and in the record.
         owner: Option<Text<'n>> = "owner",
@@ -26,6 +40,7 @@ mapping! {
         /// Where the subjects may go.
         allow: List<'n, Placed<'n, AllowEntry<'n>>> = "allow",
     }
+    where [Constraint::AnyOfOrTrue(&["deny", "allow"], "isolate")]
 }
 
 mapping! {
@@ -34,30 +49,37 @@ mapping! {
         /// Callers without a valid identity: `true`, alone in its entry, and only in the root
         /// namespace.
         unauthenticated: Option<&'n Node> = "unauthenticated" as Shape::Boolean,
-        /// A name, a prefix (`shop-*`: the prefix and at least one more character), or `**` for
-        /// every namespace.
-        namespaces: List<'n, Text<'n>> = "namespaces",
-        /// `sa` in the entry's namespaces, or in the policy's own if it has none; or `ns/sa`, then
-        /// without `namespaces`.
-        service_accounts: List<'n, Text<'n>> = "serviceAccounts",
+        /// Their namespaces.
+        #[default("the policy's own")]
+        namespaces: List<'n, Text<'n>> = "namespaces" as NAMESPACES,
+        /// Their service accounts: `sa` in the entry's namespaces; or `ns/sa`, then without
+        /// `namespaces`.
+        #[default("every account")]
+        service_accounts: List<'n, Text<'n>> = "serviceAccounts" as ACCOUNTS,
         /// Admits callers of these accepted foreign domains to the policy's grants, beside the own
         /// domain.
-        trust_domains: List<'n, Text<'n>> = "trustDomains",
+        #[default("the own domain only")]
+        trust_domains: List<'n, Text<'n>> = "trustDomains" as TRUST_DOMAINS,
     }
+    where [
+        Constraint::True("unauthenticated"),
+        Constraint::Excludes("unauthenticated", &["namespaces", "serviceAccounts", "trustDomains"]),
+    ]
 }
 
 mapping! {
     /// The destinations. An omitted field is not constrained.
     pub(crate) struct Destination<'n> = "a destination", filled {
-        /// `name`, `*.suffix`, address or range, each with an optional `:port` or `:*`; or `**` for
-        /// anywhere.
-        hosts: List<'n, Text<'n>> = "hosts",
+        /// The hosts: names, addresses and ranges, each with an optional port.
+        hosts: List<'n, Text<'n>> = "hosts" as HOSTS,
         /// DestinationSets, by name.
-        destinations: List<'n, Text<'n>> = "destinations",
-        /// In upper case. By default, every method.
-        methods: List<'n, Text<'n>> = "methods",
-        /// Exact, `/prefix*`, or a template: `/v1/{*}/keys`. By default, every path.
-        paths: List<'n, Text<'n>> = "paths",
+        destinations: List<'n, Text<'n>> = "destinations" as SETS,
+        /// The methods, in upper case.
+        #[default("every method")]
+        methods: List<'n, Text<'n>> = "methods" as METHODS,
+        /// The paths: exact, `/prefix*`, or a template such as `/v1/{*}/keys`.
+        #[default("every path")]
+        paths: List<'n, Text<'n>> = "paths" as PATHS,
     }
 }
 
@@ -72,49 +94,55 @@ mapping! {
 }
 
 mapping! {
-    /// A denial. It needs `hosts` or `destinations`, or both.
+    /// A denial.
     pub(crate) struct DenyEntry<'n> = "an entry of `deny`" {
-        /// Unique in the policy; part of the rule's id. Letters, digits, `-`, `_` and `.`, at most
-        /// 63.
-        name: Required<Text<'n>> = "name",
+        /// Its name, unique in the policy; part of the rule's id.
+        name: Required<Text<'n>> = "name" as ENTRY_NAME,
         to: Destination<'n> = flatten,
         /// The exceptions: only these open this deny. The entries are alternatives.
         except: List<'n, Placed<'n, ExceptEntry<'n>>> = "except",
         /// `Report` makes this one deny a dry run.
+        #[default("the policy's `mode`")]
         mode: Option<Text<'n>> = "mode" as MODE,
         remarks: Remarks<'n> = flatten,
     }
+    where [NEEDS_HOSTS]
 }
 
 mapping! {
-    /// A grant. It needs `hosts` or `destinations`, or both.
+    /// A grant.
     pub(crate) struct AllowEntry<'n> = "an entry of `allow`" {
-        /// Unique in the policy; part of the rule's id. Letters, digits, `-`, `_` and `.`, at most
-        /// 63.
-        name: Required<Text<'n>> = "name",
+        /// Its name, unique in the policy; part of the rule's id.
+        name: Required<Text<'n>> = "name" as ENTRY_NAME,
         to: Destination<'n> = flatten,
-        /// The time at which the grant ends: `2026-12-31T00:00:00Z`.
-        expires: Option<Text<'n>> = "expires",
+        /// The time at which the grant ends.
+        #[default("never")]
+        expires: Option<Text<'n>> = "expires" as TIME,
         remarks: Remarks<'n> = flatten,
     }
+    where [NEEDS_HOSTS]
 }
 
 mapping! {
-    /// An exception. It needs `subjects`, `hosts`, `destinations`, `methods` or `paths`.
+    /// An exception of a denial. It opens this denial only, and a field that is left out does not
+    /// constrain it.
     pub(crate) struct ExceptEntry<'n> = "an entry of `except`", filled {
-        /// The callers. By default, every caller with a valid identity whom the deny selects.
+        /// The callers. The entries are alternatives.
+        #[default("every caller with a valid identity whom the deny selects")]
         subjects: List<'n, Placed<'n, Subject<'n>>> = "subjects",
         to: Destination<'n> = flatten,
-        /// The time at which the exception ends: `2026-12-31T00:00:00Z`.
-        expires: Option<Text<'n>> = "expires",
+        /// The time at which the exception ends.
+        #[default("never")]
+        expires: Option<Text<'n>> = "expires" as TIME,
         remarks: Remarks<'n> = flatten,
     }
+    where [Constraint::AnyOf(&["subjects", "hosts", "destinations", "methods", "paths"])]
 }
 
 mapping! {
-    /// The fields of `spec`.
+    /// What the set holds.
     pub(crate) struct SetSpec<'n> = "`spec`" {
-        /// As in an entry of an EgressPolicy.
-        hosts: Required<List<'n, Text<'n>>> = "hosts",
+        /// The hosts, written as in an EgressPolicy.
+        hosts: Required<List<'n, Text<'n>>> = "hosts" as HOSTS,
     }
 }

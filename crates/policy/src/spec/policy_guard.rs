@@ -2,10 +2,19 @@
 
 use super::egress_policy::{Destination, Remarks, Subject};
 use crate::mapping;
-use crate::reader::{List, Placed, Required, Text, Written};
+use crate::reader::{List, Mapping, Placed, Required, Text, Written};
+use crate::spec::{Constraint, MappingSpec, Shape, forms};
+
+/// The destination of a claim, which must name hosts, so that no guard is about every host by
+/// omission.
+const CLAIM_DESTINATION: Shape = Shape::Mapping(&MappingSpec {
+    name: "ClaimDestination",
+    constraints: &[Constraint::AnyOf(&["hosts", "destinations"])],
+    ..*Destination::SPEC
+});
 
 mapping! {
-    /// The fields of `spec`.
+    /// What the guards say.
     pub(crate) struct GuardSpec<'n> = "`spec`" {
         /// Whom to ask when a guard is broken.
         owner: Option<Text<'n>> = "owner",
@@ -15,42 +24,45 @@ mapping! {
 }
 
 mapping! {
-    /// A guard. It has exactly one of `never`, `always`, `only` and `unchangedFrom`.
+    /// A guard.
     pub(crate) struct GuardEntry<'n> = "a guard" {
-        /// Unique in the document; part of the guard's id. Letters, digits, `-`, `_` and `.`, at
-        /// most 63.
-        name: Required<Text<'n>> = "name",
+        /// Its name, unique in the document; part of the guard's id.
+        name: Required<Text<'n>> = "name" as Shape::Form(&forms::ENTRY_NAME),
         /// No request that this covers is allowed.
         never: Written<'n, Placed<'n, NeverClaim<'n>>> = "never",
         /// Every request that this covers is allowed.
         always: Written<'n, Placed<'n, AlwaysClaim<'n>>> = "always",
-        /// Nobody except these callers is allowed to go to these destinations.
+        /// Only these callers are allowed to go to these destinations.
         only: Written<'n, Placed<'n, OnlyClaim<'n>>> = "only",
         /// A directory of policies, relative to this file, that answer every request alike. For
         /// `customs prove`; a server refuses it.
         unchanged_from: Written<'n, Text<'n>> = "unchangedFrom",
         remarks: Remarks<'n> = flatten,
     }
+    where [Constraint::OneOf(&["never", "always", "only", "unchangedFrom"])]
 }
 
 mapping! {
     /// What is never allowed.
     pub(crate) struct NeverClaim<'n> = "`never`" {
-        /// The callers. By default, every caller, with a valid identity or without.
+        /// The callers. The entries are alternatives.
+        #[default("every caller, with a valid identity or without")]
         from: List<'n, Placed<'n, Subject<'n>>> = "from",
-        /// The destinations, with `hosts`, `destinations` or both.
-        to: Required<Placed<'n, Destination<'n>>> = "to",
-        /// What the guard says nothing about. The entries are alternatives.
+        /// The destinations.
+        to: Required<Placed<'n, Destination<'n>>> = "to" as CLAIM_DESTINATION,
+        /// The requests that the guard leaves out. The entries are alternatives.
         except: List<'n, Placed<'n, GuardException<'n>>> = "except",
     }
 }
 
 mapping! {
-    /// What a guard says nothing about.
+    /// Requests that a guard leaves out.
     pub(crate) struct GuardException<'n> = "an exception of a guard", filled {
-        /// The callers. By default, every caller with a valid identity that the guard names.
+        /// The callers. The entries are alternatives.
+        #[default("every caller with a valid identity that the guard names")]
         from: List<'n, Placed<'n, Subject<'n>>> = "from",
-        /// The destinations. By default, all that the guard names.
+        /// The destinations.
+        #[default("all that the guard names")]
         to: Option<Placed<'n, Destination<'n>>> = "to",
     }
 }
@@ -60,17 +72,17 @@ mapping! {
     pub(crate) struct AlwaysClaim<'n> = "`always`" {
         /// The callers.
         from: Required<List<'n, Placed<'n, Subject<'n>>>> = "from",
-        /// The destinations, with `hosts`, `destinations` or both.
-        to: Required<Placed<'n, Destination<'n>>> = "to",
+        /// The destinations.
+        to: Required<Placed<'n, Destination<'n>>> = "to" as CLAIM_DESTINATION,
     }
 }
 
 mapping! {
     /// Who alone may go where.
     pub(crate) struct OnlyClaim<'n> = "`only`" {
-        /// The callers that the guard says nothing about.
+        /// The callers that the guard leaves out.
         from: Required<List<'n, Placed<'n, Subject<'n>>>> = "from",
-        /// The destinations that are closed to everyone else, with `hosts`, `destinations` or both.
-        to: Required<Placed<'n, Destination<'n>>> = "to",
+        /// The destinations that are closed to everyone else.
+        to: Required<Placed<'n, Destination<'n>>> = "to" as CLAIM_DESTINATION,
     }
 }

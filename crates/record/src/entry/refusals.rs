@@ -8,6 +8,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+mod described;
+
 /// Why a connection or call was refused before it was a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalCause {

@@ -1,7 +1,7 @@
 //! The table of a decision: one row a field, in the order of the numbers.
 //!
 //! A row is the only place where a field is declared. The structs, both encoders, redaction, the
-//! dynamic metadata, the attributes for OpenTelemetry and the table in docs/AUDIT.md follow from
+//! dynamic metadata, the attributes for OpenTelemetry and the table in docs/reference/record.md follow from
 //! it; a test holds the proto to it. Which value a field has is said where a record is made, in
 //! [`DecisionRecord::of`](crate::DecisionRecord::of). The rule: a number or a name never gets
 //! another meaning.
@@ -51,7 +51,7 @@ decision_fields! {
     8 verdict "verdict" verdict.effect: Effect, metadata Always, otlp attribute = "deny";
     /// What they would say if everything in dry run were enforced too: `allow` or `deny`.
     9 dry_run "dryRun" dry_run.effect: Effect, metadata Always, otlp attribute = "deny";
-    /// Why the verdict is what it is, of a closed list ([POLICY.md](POLICY.md#reasons)).
+    /// Why the verdict is what it is, of a closed list ([reasons](reasons.md)).
     10 reason "reason" verdict.reason: Reason, metadata Always, otlp attribute, tail filter
         = "denied_by_rule";
     /// The rule of the verdict; two with a comma if both gates opened.

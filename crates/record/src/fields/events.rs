@@ -96,7 +96,7 @@ message_fields! {
 message_fields! {
     /// Something wrong with a policy, as a record lists it.
     pub(crate) struct ProblemFields<'a> = "Problem" in problem {
-        /// Its code, of a closed list ([POLICY.md](POLICY.md#problem-codes)).
+        /// Its code, of a closed list ([problem codes](problem-codes.md)).
         1 code "code": Code = "bad-host";
         /// `error`, `warning` or `note`.
         2 severity "severity": Severity = "error";
@@ -249,7 +249,7 @@ message_fields! {
         /// The peer's address without its port; `unix` on a unix socket; `other` for all peers
         /// beyond 256 pairs of a peer and a cause.
         1 peer "peer": String = "10.1.2.3";
-        /// Why: one of [the causes](OPERATIONS.md#what-is-refused-before-it-is-a-check).
+        /// Why: one of [the causes](refusal-causes.md).
         2 cause "cause": RefusalCause = "message_too_large";
         /// How often.
         3 count "count": u64 = "\"3\"";
@@ -342,7 +342,8 @@ message_fields! {
         133 is_final "final": bool = "true";
         /// The first 16 digits of the SHA-256 of the public key, if checkpoints are signed.
         134 key "key": Cow<'a, str> = "0123456789abcdef";
-        /// The Ed25519 signature of the text that docs/AUDIT.md defines, 128 hexadecimal digits.
+        /// The Ed25519 signature, 128 hexadecimal digits, of the text that [the page about tamper
+        /// evidence](../explanation/tamper-evidence.md) defines.
         135 signature "signature": Cow<'a, str> = "128 hexadecimal digits";
     }
 }

@@ -239,6 +239,7 @@ impl Stats {
             .span
             .map(|(first, last)| json!({"first": first.to_string(), "last": last.to_string()}));
         let mut document = json!({
+            "version": 1,
             "records": self.records,
             "decisions": self.decisions,
             "span": span,

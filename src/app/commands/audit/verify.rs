@@ -45,10 +45,22 @@ pub(super) fn run(args: VerifyArgs) -> ExitCode {
         }
     };
     match format {
-        VerifyFormat::Json => print_json(&report),
+        VerifyFormat::Json => print_json(&ReportDocument {
+            version: 1,
+            report: &report,
+        }),
         VerifyFormat::Human => print_lines(&human(&report)),
     }
     exit_code(report.outcome)
+}
+
+/// The report for programs.
+#[derive(serde::Serialize)]
+struct ReportDocument<'r> {
+    /// The version of this format.
+    version: u32,
+    #[serde(flatten)]
+    report: &'r Report,
 }
 
 /// Returns the exit code of an outcome.

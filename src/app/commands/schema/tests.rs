@@ -1,9 +1,10 @@
 //! The schemas accept and reject the same as the readers, and the documents say the same.
 
-mod tables;
-
 use std::collections::BTreeSet;
 
+use clap::ValueEnum;
+use proptest::prelude::*;
+use regex::Regex;
 use serde_json::Value;
 
 use super::{SchemaKind, schema};
@@ -11,6 +12,7 @@ use crate::app::commands::cases;
 use customs_engine::settings::Settings;
 use customs_policy::problem::{Code, Problem};
 use customs_policy::source::{self, PolicyFile, Source};
+use customs_policy::spec::forms;
 
 /// Documents with an unknown field in every mapping: its name is followed by the definition that
 /// describes the mapping.
@@ -163,6 +165,68 @@ fn nothing_may_be_null() {
         }
     }
     walk(&schema(None));
+}
+
+/// Visits every object of a schema that describes a value.
+fn described(value: &Value, at: &str, visit: &mut impl FnMut(&str, &Value)) {
+    for word in ["definitions", "properties"] {
+        for (name, inner) in value[word].as_object().into_iter().flatten() {
+            let at = format!("{at}/{name}");
+            visit(&at, inner);
+            described(inner, &at, visit);
+        }
+    }
+}
+
+#[test]
+fn every_schema_has_a_name_and_every_property_a_description() {
+    let kinds = SchemaKind::value_variants().iter().copied().map(Some);
+    let mut ids = BTreeSet::new();
+    for kind in kinds.chain([None]) {
+        let schema = schema(kind);
+        ids.insert(schema["$id"].as_str().unwrap().to_owned());
+        assert!(schema["title"].is_string(), "{kind:?}");
+        described(&schema, "", &mut |at, value| {
+            let is_refused = value == false;
+            let text = value["description"].as_str().unwrap_or_default();
+            assert!(is_refused || !text.is_empty(), "{kind:?}{at}: {value}");
+        });
+    }
+    assert_eq!(ids.len(), 7);
+}
+
+/// Whether the cases that hold this question can be read.
+fn is_read(question: &str) -> bool {
+    let text = format!(
+        "apiVersion: egress.customs/v1alpha1\nkind: PolicyTest\nmetadata: {{name: a}}\n\
+         cases: [{{name: a, expect: Deny, {question}}}]\n"
+    );
+    let mut problems = Vec::new();
+    cases::read("c", text.as_bytes(), &mut problems);
+    !problems.iter().any(Problem::is_error)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn the_forms_of_a_question_accept_what_the_reader_accepts(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "unauthenticated", "spiffe://", "shop", "/", "cart", ".", "-", "A", "http://", "https://",
+            "tcp://", "ftp://", "a.example", ":", "443", "99999", "192.0.2.1", "::", "2001:db8", " ",
+        ]), 1..5),
+    ) {
+        let value = parts.concat();
+        let quoted = Value::from(value.as_str());
+        for (form, question) in [
+            (&forms::CALLER, format!("from: {quoted}, to: 'http://a.example/'")),
+            (&forms::DESTINATION_URL, format!("from: a/b, to: {quoted}")),
+            (&forms::IP_ADDRESS, format!("from: a/b, to: 'tcp://a', sourceIp: {quoted}")),
+        ] {
+            let matches = Regex::new(form.pattern).unwrap().is_match(&value);
+            prop_assert!(matches || !is_read(&question), "{}: {value:?}", form.name);
+        }
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn both_formats_name_each_family_as_they_must_and_agree() {
     });
     let [classic, open] = [Exposition::Classic, Exposition::OpenMetrics]
         .map(|format| metrics.encode(UnixNanos(0), format));
-    let names: BTreeSet<&str> = NAMES.iter().copied().collect();
+    let names: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
     for (name, kind, series) in families(&classic) {
         assert!(names.contains(name.as_str()), "{name}");
         let expected: BTreeSet<String> = match kind.as_str() {
@@ -139,7 +139,7 @@ fn both_formats_name_each_family_as_they_must_and_agree() {
         };
         assert_eq!(series, expected);
     }
-    assert_eq!(families(&classic).len(), NAMES.len());
+    assert_eq!(families(&classic).len(), METRICS.len());
     assert!(!classic.contains("# EOF") && open.ends_with("\n# EOF\n"));
     let series = |text: &str| {
         text.lines()

@@ -1,0 +1,307 @@
+//! The documents of the commands for policy authors.
+
+use super::{JsonOutput, document};
+
+/// Every document of them.
+pub(super) const DOCUMENTS: &[JsonOutput] = &[
+    document(
+        "customs lint",
+        "The problems of policy files.",
+        &[
+            ("files", "how many files were read"),
+            ("errors", "how many problems are errors"),
+            ("warnings", "how many are warnings"),
+            ("notes", "how many are notes"),
+            ("problems[].code", "the [code](problem-codes.md)"),
+            ("problems[].severity", "`error`, `warning` or `note`"),
+            ("problems[].file", "the file"),
+            (
+                "problems[].line",
+                "the line, from 1; 0 for a problem of a whole file",
+            ),
+            ("problems[].column", "the column, from 1"),
+            (
+                "problems[].endColumn",
+                "where the text ends, if that is known",
+            ),
+            ("problems[].text", "what is wrong"),
+            ("problems[].hint", "what to do, if there is advice"),
+        ],
+    ),
+    document(
+        "customs test",
+        "The results of test cases.",
+        &[
+            ("totals.cases", "how many cases there are"),
+            ("totals.passed", "how many hold"),
+            ("totals.failed", "how many fail"),
+            (
+                "totals.errors",
+                "how many errors the policies and the cases have",
+            ),
+            ("totals.rules", "how many rules there are"),
+            ("totals.exercised", "how many of them some case exercised"),
+            ("suites[].name", "the directories of a set"),
+            ("suites[].totals.*", "the same for the set"),
+            (
+                "suites[].problems[].*",
+                "its errors, each as in `customs lint`",
+            ),
+            ("suites[].notes[].*", "its notes, likewise"),
+            ("suites[].cases[].name", "the name of a case"),
+            ("suites[].cases[].file", "its file"),
+            ("suites[].cases[].line", "its line"),
+            ("suites[].cases[].passed", "whether it holds"),
+            (
+                "suites[].cases[].failures[].line",
+                "the line of an expectation that does not hold",
+            ),
+            ("suites[].cases[].failures[].column", "its column"),
+            (
+                "suites[].cases[].failures[].text",
+                "what was expected, and what is",
+            ),
+            ("suites[].cases[].failures[].note", "what decided, or null"),
+            ("suites[].cases[].failures[].help", "what to do, or null"),
+            (
+                "suites[].notExercised[].id",
+                "a rule that no case exercised",
+            ),
+            ("suites[].notExercised[].origin", "its file and line"),
+        ],
+    ),
+    document(
+        "customs check",
+        "The answer to one query, stage by stage. `POST /explain` answers with the same.",
+        &[
+            ("revision", "the policy set that decided"),
+            ("from", "the caller"),
+            ("to", "the destination"),
+            ("method", "the method, if it was given"),
+            ("host", "the canonical host, if the host is valid"),
+            ("port", "the destination's port, if it is known"),
+            ("problem", "why the host, or another attribute, is invalid"),
+            (
+                "identity",
+                "`valid`, `unauthenticated`, `invalid_identity` or `untrusted_domain`",
+            ),
+            ("identityDetail", "why the identity is invalid, or null"),
+            (
+                "stages[].stage",
+                "`validation`, `deny`, `istio`, `isolation` or `default`",
+            ),
+            (
+                "stages[].state",
+                "`passed`, `denied`, `notAsked`, `open`, `closed` or `allowed`",
+            ),
+            ("stages[].text", "the result in words"),
+            ("stages[].rules[].id", "a rule that the words name"),
+            ("stages[].rules[].origin", "its file and line"),
+            ("stages[].rules[].owner", "its owner"),
+            ("stages[].rules[].ticket", "its ticket"),
+            ("stages[].rules[].reason", "why it exists"),
+            ("stages[].rules[].expires", "when it ends"),
+            (
+                "stages[].nearest.*",
+                "the nearest entry, if an allow entry was missing",
+            ),
+            (
+                "dryRunStages[].*",
+                "the stages of the dry run, if its answer is another one",
+            ),
+            (
+                "effect",
+                "the answer that Envoy would get: `allow` or `deny`",
+            ),
+            ("verdict.effect", "what the enforced rules say"),
+            ("verdict.reason", "the [reason](reasons.md)"),
+            ("verdict.rule", "the rule"),
+            ("verdict.about.*", "what is known about the rule, or null"),
+            (
+                "verdict.byIdentity",
+                "whether a valid identity, and nothing else, was missing",
+            ),
+            (
+                "dryRun.*",
+                "the verdict if everything in dry run were enforced too",
+            ),
+            (
+                "audit.*",
+                "the first AUDIT rule that marks the request, or null",
+            ),
+            ("notes[]", "the parts of the query that were not understood"),
+        ],
+    ),
+    document(
+        "customs at",
+        "The answers of the past.",
+        &[
+            ("time", "the moment"),
+            (
+                "answers[].revision",
+                "a revision that was in force; `none` before the first",
+            ),
+            (
+                "answers[].streams[].stream",
+                "a stream of records that says so",
+            ),
+            ("answers[].streams[].sink", "its sink"),
+            ("answers[].streams[].files[]", "its files"),
+            (
+                "answers[].streams[].since",
+                "since when it had the revision",
+            ),
+            (
+                "answers[].streams[].isAmbiguous",
+                "whether the clock was set back, so that the moment came more than once",
+            ),
+            (
+                "answers[].explanation.*",
+                "the answer, as in `customs check`",
+            ),
+        ],
+    ),
+    document(
+        "customs diff",
+        "What two policy sets answer differently.",
+        &[
+            ("rules[].id", "a rule that differs"),
+            ("rules[].change", "`added`, `removed` or `changed`"),
+            ("rules[].parts[]", "the parts that changed"),
+            ("rules[].origin", "its file and line"),
+            (
+                "changes[].shift",
+                "`allowed`, `denied`, `dry-run` or `reason`: what changed",
+            ),
+            ("changes[].old.effect", "the old verdict"),
+            ("changes[].old.reason", "its reason"),
+            ("changes[].old.rule", "its rule"),
+            (
+                "changes[].old.origin",
+                "the file and line of the rule, or null",
+            ),
+            ("changes[].new.*", "the new answer, likewise"),
+            (
+                "changes[].regions[].callers[]",
+                "the callers of a region of requests",
+            ),
+            (
+                "changes[].regions[].moreCallers",
+                "how many callers are left off",
+            ),
+            (
+                "changes[].regions[].destination",
+                "its destinations, in words",
+            ),
+            (
+                "changes[].regions[].witness.from",
+                "the caller of one of its requests",
+            ),
+            (
+                "changes[].regions[].witness.to",
+                "the destination of that request",
+            ),
+            ("changes[].moreRegions", "how many regions are left off"),
+            ("cases[].name", "a test case whose answer changes"),
+            ("cases[].file", "its file"),
+            ("cases[].line", "its line"),
+            ("cases[].shift", "what changed, or null"),
+            ("cases[].old.*", "the old answer, or null"),
+            ("cases[].new.*", "the new answer, or null"),
+            ("cases[].held", "whether it held before"),
+            ("cases[].holds", "whether it holds now"),
+            ("asked.requests", "how many requests were compared"),
+            ("asked.cases", "how many cases were asked"),
+            ("proved", "whether every region was compared"),
+            ("left[].region", "a region that was not compared"),
+            ("left[].near.*", "a request near it, or null"),
+        ],
+    ),
+    document(
+        "customs prove",
+        "Which guards hold.",
+        &[
+            ("revision", "the policy set"),
+            ("now", "the time that was assumed"),
+            ("proved", "whether every guard is proved"),
+            ("guards[].id", "a guard"),
+            (
+                "guards[].claim",
+                "`never`, `always`, `only` or `unchangedFrom`",
+            ),
+            ("guards[].file", "its file"),
+            ("guards[].line", "its line"),
+            ("guards[].owner", "its owner, or null"),
+            ("guards[].reason", "why it exists, or null"),
+            ("guards[].ticket", "its ticket, or null"),
+            (
+                "guards[].outcome",
+                "`proved`, `broken`, `conflict`, `empty` or `notProved`",
+            ),
+            ("guards[].cells", "how many cells of requests were compared"),
+            (
+                "guards[].counterExample.*",
+                "a request that breaks it: `command`, `request`, `verdict`, `expected`",
+            ),
+            ("guards[].conflictsWith", "the guard that contradicts it"),
+            ("guards[].left.*", "the regions that were not compared"),
+            (
+                "guards[].notCompared",
+                "the directory that could not be compared",
+            ),
+        ],
+    ),
+    document(
+        "customs who-can",
+        "Which callers may go to a destination. `POST /who-can` answers with the same.",
+        &[
+            ("revision", "the policy set"),
+            ("to", "the destination"),
+            ("method", "the method, if it was given"),
+            ("callers[].callers", "a kind of callers, in words"),
+            (
+                "callers[].example",
+                "one of them; empty for a caller without an identity",
+            ),
+            (
+                "callers[].namespace",
+                "their namespace, if they have one in common",
+            ),
+            ("callers[].effect", "`allow` or `deny`"),
+            ("callers[].reason", "the [reason](reasons.md)"),
+            ("callers[].rule", "the rule"),
+            ("callers[].origin", "its file and line"),
+            (
+                "callers[].dryRun",
+                "the effect if every dry run were enforced too",
+            ),
+            ("allowed", "how many kinds of callers may go"),
+            ("denied", "how many may not go"),
+            ("leftOff", "how many are left off"),
+            ("incomplete", "why some callers are missing"),
+        ],
+    ),
+    document(
+        "customs can-reach",
+        "Where callers may go. `POST /can-reach` answers with the same.",
+        &[
+            ("revision", "the policy set"),
+            ("from", "the callers"),
+            ("allowed[].reason", "why requests are allowed"),
+            ("allowed[].rule", "the rule"),
+            ("allowed[].origin", "its file and line"),
+            (
+                "allowed[].regions[].requests",
+                "a region of requests, in words",
+            ),
+            ("allowed[].regions[].example", "one of them, as a command"),
+            (
+                "allowed[].regions[].dryRun",
+                "the effect if every dry run were enforced too",
+            ),
+            ("regions", "how many regions there are"),
+            ("leftOff", "how many of them are left off"),
+            ("unknown[]", "the regions of which nothing is known"),
+        ],
+    ),
+];
