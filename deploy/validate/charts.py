@@ -119,7 +119,7 @@ def paths_in(arguments):
 
 
 def flags_exist(things, flags):
-    """docs/OPERATIONS.md lists every flag, which a test of the program holds to the code."""
+    """docs/reference/settings.md lists every flag, which a test of the program holds to the code."""
     spec = the([t for t in things if not is_hook(t)], "Deployment")["spec"]["template"]["spec"]
     [container] = spec["containers"]
     if container["args"][0] != "serve":

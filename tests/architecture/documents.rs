@@ -51,23 +51,23 @@ fn cited_rules(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn rules_are_written_down_and_cited() {
-    let page = read("docs/RULES.md");
+    let page = read("docs/reference/decision-rules.md");
     let written = set(page
         .lines()
         .filter_map(|line| Some(line.strip_prefix("## ")?.split_once(": ")?.0)));
-    assert!(!written.is_empty(), "docs/RULES.md has no rule");
+    assert!(!written.is_empty(), "docs/reference/decision-rules.md has no rule");
     for rule in &written {
         let anchor = format!("<a id=\"{}\"></a>\n\n## {rule}: ", rule.to_lowercase());
         assert_eq!(
             page.matches(&anchor).count(),
             1,
-            "docs/RULES.md: {rule} has no anchor in front of its heading"
+            "docs/reference/decision-rules.md: {rule} has no anchor in front of its heading"
         );
     }
     assert_eq!(
         cited_rules(&page),
         written,
-        "docs/RULES.md cites a rule that it does not have"
+        "docs/reference/decision-rules.md cites a rule that it does not have"
     );
     let mut code = Vec::new();
     let dirs =
@@ -81,7 +81,7 @@ fn rules_are_written_down_and_cited() {
         .collect();
     assert_eq!(
         in_code, written,
-        "the rules that code cites, and those of docs/RULES.md"
+        "the rules that code cites, and those of docs/reference/decision-rules.md"
     );
     let pages = fs::read_dir(root().join("docs"))
         .unwrap()
@@ -90,7 +90,7 @@ fn rules_are_written_down_and_cited() {
         let is_known = cited_rules(&read(&page)).is_subset(&written);
         assert!(
             is_known,
-            "{} cites a rule that docs/RULES.md does not have",
+            "{} cites a rule that docs/reference/decision-rules.md does not have",
             page.display()
         );
     }

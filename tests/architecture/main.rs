@@ -1,6 +1,6 @@
 //! Tests the rules of the repository that neither the compiler nor a manifest can enforce: names in
 //! the documents exist in the code and the reverse, an allow is created in one place, crates depend
-//! only on the crates that they may. docs/ARCHITECTURE.md gives the reasons. The tests read only
+//! only on the crates that they may. docs/explanation/architecture.md gives the reasons. The tests read only
 //! text, so they run in under a second.
 
 #![allow(

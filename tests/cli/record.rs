@@ -1,4 +1,4 @@
-//! The audit log as its reader sees it: JSON lines. docs/AUDIT.md describes the fields.
+//! The audit log as its reader sees it: JSON lines. docs/reference/record.md describes the fields.
 
 use serde_json::Value;
 

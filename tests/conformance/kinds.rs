@@ -1,4 +1,4 @@
-//! The causes of differences, and where docs/POLICY.md lists them.
+//! The causes of differences, and where docs/reference/istio-differences.md lists them.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -4,7 +4,7 @@
 //! `recorded.jsonl` is the project's own set: `policies/`, recorded by `recorder/`. A second file,
 //! made from the Istio project's test data, is replayed if it is on the machine, and never copied
 //! here. Ordinary rows must agree, except for the method's case. Every other difference is stricter
-//! than Istio or one of the few that docs/POLICY.md calls wider, and is counted by kind.
+//! than Istio or one of the few that docs/reference/istio-differences.md calls wider, and is counted by kind.
 //!
 //! The EgressPolicy family, which cannot be compared with Istio, is in `egress.rs`.
 

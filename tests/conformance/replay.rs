@@ -126,7 +126,7 @@ impl Tally {
         }
     }
 
-    /// Checks that no row is wrong, that docs/POLICY.md lists every kind of difference, and that
+    /// Checks that no row is wrong, that docs/reference/istio-differences.md lists every kind of difference, and that
     /// exactly these sets are refused.
     pub(crate) fn assert_as_documented(&self, refused: &[&str]) {
         assert!(
@@ -142,7 +142,7 @@ impl Tally {
         let unlisted = undocumented(self);
         assert!(
             unlisted.is_empty(),
-            "docs/POLICY.md, `Where customs differs from Istio`, has no row for {unlisted:?}"
+            "docs/reference/istio-differences.md, `Where customs differs from Istio`, has no row for {unlisted:?}"
         );
         for set in refused {
             let known = self.refused.contains_key(*set) || self.skipped.contains_key(*set);

@@ -25,7 +25,7 @@ GATEWAY_ID = "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway-serv
 CUSTOMS_ID = "spiffe://cluster.local/ns/customs-system/sa/customs"
 
 # What istio-proxy's bootstrap sets, as far as it matters for the names of these counters, and the annotation that
-# docs/MONITORING.md asks for.
+# docs/how-to/monitor.md asks for.
 STATS = {
     "use_all_default_tags": False,
     "stats_tags": [

@@ -5,7 +5,7 @@
 //! as arguments, so the same code can run inside another host.
 //!
 //! Text becomes a [`Snapshot`] in the crate `customs-policy`; a request becomes a [`Decision`] in
-//! [`Snapshot::decide`]. "Rule R9" and the like are in `docs/RULES.md`, an anchor each.
+//! [`Snapshot::decide`]. "Rule R9" and the like are in `docs/reference/decision-rules.md`, an anchor each.
 //!
 //! The names that every user needs are re-exported here. The modules hold what rules are made of,
 //! for the crates that compile, compare and explain them.

@@ -250,7 +250,7 @@ pub enum CallerMatch {
     Subjects(Arc<SubjectList>),
 }
 
-/// Whether some enforced policy names callers without a valid identity (see docs/POLICY.md,
+/// Whether some enforced policy names callers without a valid identity (see docs/explanation/identity.md,
 /// "Callers without a valid identity").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownCallers {

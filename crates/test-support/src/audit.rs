@@ -1,4 +1,4 @@
-//! The audit file as its reader sees it: lines of JSON that are appended. docs/AUDIT.md has the
+//! The audit file as its reader sees it: lines of JSON that are appended. docs/reference/record.md has the
 //! names of the fields.
 
 use std::path::{Path, PathBuf};

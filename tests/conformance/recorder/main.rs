@@ -10,7 +10,7 @@
 //! To record again on a newer Envoy, name it in `ENVOY` (or update `deploy/local/tools.txt`), run
 //! the second line, read the difference in `recorded.jsonl`, and run `cargo test --test
 //! conformance`. A row that changed is either a change of Envoy's, to be judged and written into
-//! docs/POLICY.md, or a mistake in this folder.
+//! docs/reference/istio-differences.md, or a mistake in this folder.
 //!
 //! Every file of `policies/` has one of the same name in `requests/`, which says what is sent. The
 //! policies are translated by `translate.rs`, which shares nothing with the engine. Envoy asks an

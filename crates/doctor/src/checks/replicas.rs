@@ -112,8 +112,8 @@ fn state(address: &str, status: &CustomsStatus, diagnosis: &mut Diagnosis) {
                 true => "Decisions cannot be recorded there, so every check is denied.",
                 false => "Records are lost there, or wait for the sink.",
             },
-            "Free the disk, or start the collector; docs/OPERATIONS.md, \"A disk is full, a \
-             collector is slow\", says what each sink does meanwhile.",
+            "Free the disk, or start the collector; docs/how-to/keep-the-audit-log-running.md says \
+             what each sink does meanwhile.",
         ));
     }
     if status.enforcement != "enforce" {
