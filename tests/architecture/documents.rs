@@ -55,7 +55,10 @@ fn rules_are_written_down_and_cited() {
     let written = set(page
         .lines()
         .filter_map(|line| Some(line.strip_prefix("## ")?.split_once(": ")?.0)));
-    assert!(!written.is_empty(), "docs/reference/decision-rules.md has no rule");
+    assert!(
+        !written.is_empty(),
+        "docs/reference/decision-rules.md has no rule"
+    );
     for rule in &written {
         let anchor = format!("<a id=\"{}\"></a>\n\n## {rule}: ", rule.to_lowercase());
         assert_eq!(

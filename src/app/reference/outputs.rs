@@ -41,7 +41,7 @@ const RUNS_WITH: [(&str, &str, &str); 6] = [
 pub(super) fn slots() -> Vec<Slot> {
     let rows: Vec<_> = json_outputs::all()
         .map(|output| {
-            let link = format!("[{}](#{})", code(output.command), anchor(output.command));
+            let link = format!("[{}](#{})", code(output.command), anchor(&heading(output)));
             [link, output.version.to_string(), cell(output.about)]
         })
         .collect();
@@ -52,13 +52,19 @@ pub(super) fn slots() -> Vec<Slot> {
     ]
 }
 
+/// Returns the heading of a document. It has no flag, because GitHub and mdBook make different anchors
+/// of two dashes.
+fn heading(output: &JsonOutput) -> String {
+    output.command.replace(" --", ", ")
+}
+
 fn section(output: &JsonOutput) -> String {
     let version = format!("the version of this format: {}", output.version);
     let first = [("version", version.as_str())];
     let fields = first.iter().chain(output.fields);
     let rows = fields.map(|(path, meaning)| [code(path), cell(meaning)]);
     let fields = table(["field", "meaning"], &rows.collect::<Vec<_>>());
-    format!("## {}\n\n{}\n\n{fields}", output.command, output.about)
+    format!("## {}\n\n{}\n\n{fields}", heading(output), output.about)
 }
 
 pub(super) fn versions() -> Vec<Slot> {
