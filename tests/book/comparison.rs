@@ -87,11 +87,6 @@ pub(crate) fn matches(expected: &str, output: &str) -> bool {
     lines_match(&lines(expected), &lines(output))
 }
 
-/// Whether a page leaves out a part of an output.
-pub(crate) fn leaves_out(expected: &str) -> bool {
-    expected.contains("...")
-}
-
 #[test]
 fn outputs_are_compared_but_for_what_differs_in_each_run() {
     let cases = [

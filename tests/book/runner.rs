@@ -180,9 +180,8 @@ impl Reader {
                 );
                 self.complain(line, &said);
             }
-            let keeps = is_same && (comparison::leaves_out(&step.output) || step.output == output);
             drawn.push_str(&format!("$ {}\n", step.command));
-            drawn.push_str(if keeps { &step.output } else { &output });
+            drawn.push_str(if is_same { &step.output } else { &output });
             if !drawn.ends_with('\n') {
                 drawn.push('\n');
             }
