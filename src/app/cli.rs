@@ -269,7 +269,7 @@ pub struct CheckQueryArgs {
     /// The caller: NAMESPACE/ACCOUNT, a whole spiffe:// id, or unauthenticated
     #[arg(long, value_name = "CALLER", required_unless_present = "request")]
     pub(super) from: Option<String>,
-    /// The destination: http(s)://HOST[:PORT]/PATH or tcp://SNI:PORT
+    /// The destination, such as http://HOST/PATH, https://HOST:PORT/PATH or tcp://SNI:PORT
     ///
     /// tcp://:PORT is a connection without SNI.
     #[arg(long, value_name = "URL", required_unless_present = "request")]

@@ -46,7 +46,7 @@ pub enum ProofFormat {
 /// The flags of `who-can`.
 #[derive(Debug, Args)]
 pub struct WhoCanArgs {
-    /// The destination: http(s)://HOST[:PORT]/PATH or tcp://SNI:PORT
+    /// The destination, such as http://HOST/PATH, https://HOST:PORT/PATH or tcp://SNI:PORT
     ///
     /// tcp://:PORT is a connection without SNI.
     #[arg(long, value_name = "URL", help_heading = "Request")]
