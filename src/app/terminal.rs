@@ -29,7 +29,7 @@ pub(crate) fn set_color(color: Color) {
 
 /// Returns whether a stream takes colours: as `--color` says, or else `NO_COLOR`, `CLICOLOR_FORCE`
 /// and `CLICOLOR`, in this order. Without any of them a terminal does, unless `TERM` is `dumb` or
-/// not set.
+/// not set, and `CI` is not set either.
 pub(crate) fn takes_colours(stream: &impl anstream::stream::RawStream) -> bool {
     AutoStream::choice(stream) != ColorChoice::Never
 }

@@ -64,7 +64,8 @@ impl Pty {
 /// variables about colours.
 pub fn printed(mut command: Command, columns: u16, variables: &[(&str, &str)]) -> String {
     let pty = Pty::open(columns);
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+    // In CI, terminals that say they are dumb take colours.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI"] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color");
