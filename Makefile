@@ -151,7 +151,7 @@ docs: book
 reference:
 	cargo run $(LOCKED) --quiet --example write-reference
 
-# mdBook is built once, which takes two minutes.
+# mdBook is built once, which takes a minute.
 book:
 	@deploy/book/build
 
