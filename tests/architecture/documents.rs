@@ -2,10 +2,9 @@
 //! fields of the audit log, metrics and rules.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
-use super::{read, root, rust_files, set};
+use super::{pages, read, root, rust_files, set};
 use customs_doctor::finding;
 use customs_engine::reason::Reason;
 use customs_policy::problem::Code;
@@ -86,10 +85,7 @@ fn rules_are_written_down_and_cited() {
         in_code, written,
         "the rules that code cites, and those of docs/reference/decision-rules.md"
     );
-    let pages = fs::read_dir(root().join("docs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    for page in pages.filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+    for page in pages() {
         let is_known = cited_rules(&read(&page)).is_subset(&written);
         assert!(
             is_known,

@@ -39,15 +39,24 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
 }
 
-fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+/// Finds the files below a folder whose names end in one of these.
+fn files_below(dir: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
+        let has_end = |path: &Path| {
+            let end = path.extension().unwrap_or_default();
+            ends.iter().any(|known| end == *known)
+        };
         if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
+            files_below(&path, ends, found);
+        } else if has_end(&path) {
             found.push(path);
         }
     }
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    files_below(dir, &["rs"], found);
 }
 
 /// The folders with the product's own code, relative to the root.
@@ -438,12 +447,23 @@ fn the_project_speaks_of_itself_alone() {
     }
 }
 
-/// Returns every page that people read.
+/// Returns every page that people read: those of the book, in all of its folders, and those at the
+/// root.
 fn documents() -> Vec<PathBuf> {
-    let folders = [root(), root().join("docs")];
-    let entries = folders.iter().flat_map(|dir| fs::read_dir(dir).unwrap());
-    entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "md"))
-        .collect()
+    let mut found = pages();
+    let entries = fs::read_dir(root()).unwrap();
+    found.extend(
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "md")),
+    );
+    found
+}
+
+/// Returns every page of the book.
+fn pages() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files_below(&root().join("docs"), &["md"], &mut found);
+    assert!(found.len() > 100, "only {} pages", found.len());
+    found
 }

@@ -1,11 +1,10 @@
 //! Tests that comments and messages avoid the words that the docs avoid.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use customs_test_support::words::avoided;
 
-use super::root;
+use super::{files_below, root};
 
 /// The kinds of files that have sentences.
 const KINDS: [&str; 7] = ["rs", "py", "yaml", "toml", "proto", "tpl", "md"];
@@ -13,28 +12,15 @@ const KINDS: [&str; 7] = ["rs", "py", "yaml", "toml", "proto", "tpl", "md"];
 /// What quotes the words: the list of them, and recordings of what istiod made of a text.
 const QUOTES: [&str; 3] = ["words.rs", "aliases.yaml", "before-and-after.md"];
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let has_end = path
-            .extension()
-            .is_some_and(|end| KINDS.iter().any(|kind| end == *kind));
-        if path.is_dir() {
-            files(&path, found);
-        } else if has_end && !QUOTES.iter().any(|name| path.ends_with(name)) {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn sentences_avoid_words_that_readers_stumble_over() {
     let mut all = vec![root().join("Makefile"), root().join("Cargo.toml")];
     for folder in [
         "src", "crates", "benches", "tests", "deploy", "policies", "proto",
     ] {
-        files(&root().join(folder), &mut all);
+        files_below(&root().join(folder), &KINDS, &mut all);
     }
+    all.retain(|path| !QUOTES.iter().any(|name| path.ends_with(name)));
     let mut found = Vec::new();
     for path in all {
         let text = fs::read_to_string(&path).unwrap();
