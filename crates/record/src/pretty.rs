@@ -8,8 +8,9 @@ mod parts;
 
 pub use parts::{caller, host, or_dash, time, timestamp, visible};
 
+use crate::Loss;
 use crate::decode;
-use crate::proto::{Loss, Record, Refusal};
+use crate::proto::{Record, Refusal};
 
 /// How a line is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,30 +267,22 @@ fn refusals(record: &Record) -> String {
 }
 
 fn gap(record: &Record) -> String {
-    let Loss {
-        allows,
-        denials,
-        differing,
-        withheld,
-        events,
-    } = record.lost.unwrap_or_default();
+    let lost = Loss::from(record.lost.unwrap_or_default());
     let classes = [
-        (allows, "allowed"),
-        (denials, "denied"),
-        (differing, "with differing answers"),
-        (withheld, "withheld"),
-        (events, "events"),
+        (lost.allows, "allowed"),
+        (lost.denials, "denied"),
+        (lost.differing, "with differing answers"),
+        (lost.withheld, "withheld"),
+        (lost.events, "events"),
     ];
     let counts: Vec<String> = classes
         .iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}"))
         .collect();
-    let all = classes
-        .iter()
-        .fold(0_u64, |all, (n, _)| all.saturating_add(*n));
     format!(
-        "{all} records lost ({}) from {} to {}",
+        "{} records lost ({}) from {} to {}",
+        lost.total(),
         counts.join(", "),
         time(record.first),
         time(record.last)

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::Loss;
 use crate::scan::ScannedRecord;
 
 /// How many ranges of missing records are kept for a stream.
@@ -71,15 +72,7 @@ impl Survey {
         }
         if head.kind == "gap" {
             let lost = record.whole().and_then(|gap| gap.lost).unwrap_or_default();
-            let classes = [
-                lost.allows,
-                lost.denials,
-                lost.differing,
-                lost.withheld,
-                lost.events,
-            ];
-            let sum = classes.into_iter().fold(0_u64, u64::saturating_add);
-            self.gaps.push((time, sum));
+            self.gaps.push((time, Loss::from(lost).total()));
         }
     }
 

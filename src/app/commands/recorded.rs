@@ -108,16 +108,7 @@ impl LogFacts {
 
     /// Returns how many decisions the log lost.
     pub(super) fn lost_decisions(&self) -> u64 {
-        let Loss {
-            allows,
-            denials,
-            differing,
-            withheld,
-            events: _,
-        } = self.lost;
-        [allows, denials, differing, withheld]
-            .into_iter()
-            .fold(0, u64::saturating_add)
+        customs_record::Loss::from(self.lost).decisions()
     }
 
     /// Adds what the next part of the log says.

@@ -2,6 +2,7 @@
 //! long a stream was at a moment.
 
 use super::Loss;
+use crate::proto;
 use customs_engine::time::UnixNanos;
 
 /// A stream begins or continues in another file: what it holds, and which stream it follows.
@@ -38,14 +39,36 @@ pub struct Position {
 }
 
 impl Loss {
-    /// Returns the number of decisions among the lost records.
+    /// Returns the number of decisions among the lost records; at most `u64::MAX`, because a record
+    /// that was read may hold any numbers.
     pub fn decisions(&self) -> u64 {
-        self.allows + self.denials + self.differing + self.withheld
+        [self.allows, self.denials, self.differing, self.withheld]
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 
-    /// Returns the number of all lost records.
+    /// Returns the number of all lost records; at most `u64::MAX`.
     pub fn total(&self) -> u64 {
-        self.decisions() + self.events
+        self.decisions().saturating_add(self.events)
+    }
+}
+
+impl From<proto::Loss> for Loss {
+    fn from(read: proto::Loss) -> Loss {
+        let proto::Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events,
+        } = read;
+        Loss {
+            allows,
+            denials,
+            differing,
+            withheld,
+            events,
+        }
     }
 }
 
@@ -62,4 +85,22 @@ pub struct CheckpointEntry {
     pub key: String,
     /// The signature: 128 hexadecimal digits.
     pub signature: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_of_any_numbers_has_a_sum() {
+        let read = proto::Loss {
+            allows: u64::MAX,
+            denials: 1,
+            differing: 0,
+            withheld: 0,
+            events: u64::MAX,
+        };
+        let lost = Loss::from(read);
+        assert_eq!((lost.decisions(), lost.total()), (u64::MAX, u64::MAX));
+    }
 }

@@ -415,22 +415,7 @@ fn read_message(bytes: &[u8]) -> Option<Seen> {
             is_before_deleted: record.previous_file == DELETED,
             is_before_moved: record.previous_file == MOVED,
         }),
-        "gap" => {
-            let proto::Loss {
-                allows,
-                denials,
-                differing,
-                withheld,
-                events,
-            } = record.lost.unwrap_or_default();
-            About::Gap(Loss {
-                allows,
-                denials,
-                differing,
-                withheld,
-                events,
-            })
-        }
+        "gap" => About::Gap(record.lost.unwrap_or_default().into()),
         "checkpoint" => About::Checkpoint(Checkpoint {
             time: time.clone(),
             stream: record.sealed_stream,

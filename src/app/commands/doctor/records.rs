@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use customs_doctor::evidence::{RecordCounts, Trouble};
+use customs_record::Loss;
 use customs_record::decode::RecordDecodeError;
 use customs_record::proto::Record;
 use customs_record::record_reader::{Piece, RecordReadError, RecordReader};
@@ -90,9 +91,8 @@ fn add_record(counts: &mut RecordCounts, record: &Record) {
         }
         "gap" => {
             if let Some(lost) = record.lost {
-                for lost in [lost.allows, lost.denials, lost.differing, lost.withheld] {
-                    counts.dropped = counts.dropped.saturating_add(lost);
-                }
+                let lost = Loss::from(lost).decisions();
+                counts.dropped = counts.dropped.saturating_add(lost);
             }
         }
         _ => {}

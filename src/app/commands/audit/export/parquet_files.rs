@@ -178,7 +178,7 @@ impl ExportTotals {
                 self.gaps,
                 format!(
                     "records that were lost, by {gaps}: {}",
-                    record_count(&self.lost)
+                    customs_record::Loss::from(self.lost).total()
                 ),
             ),
             (
@@ -272,18 +272,4 @@ fn human(made: &[ExportedFile], target: &Path) -> String {
         of(bytes, "byte"),
     );
     format!("{}\n", printable::line(&line))
-}
-
-/// Returns how many records were lost.
-fn record_count(lost: &Loss) -> u64 {
-    let Loss {
-        allows,
-        denials,
-        differing,
-        withheld,
-        events,
-    } = *lost;
-    [allows, denials, differing, withheld, events]
-        .into_iter()
-        .fold(0, u64::saturating_add)
 }
