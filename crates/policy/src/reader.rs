@@ -256,18 +256,20 @@ fn quoted(names: &[&str]) -> String {
         .join(", ")
 }
 
+/// The words that some YAML readers take for a boolean or null, in lower case.
+pub const YAML_WORDS: [&str; 11] = [
+    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
+];
+
 /// Warns about a host without quotes that is a YAML word for a boolean or null. It is text here, but
 /// other YAML readers parse it as that value.
 pub(crate) fn yaml_word(text: Text<'_>) -> Option<Problem> {
-    const WORDS: [&str; 11] = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
-    ];
     let what = format!(
         "`{}` is read as a host of this name, but other YAML readers take it for a boolean or null",
         text.text
     );
     let hint = "write the whole name of the host, such as `www.example.no`, or put it in quotes";
-    (WORDS.contains(&text.text) && !text.quoted).then(|| {
+    (YAML_WORDS.contains(&text.text) && !text.quoted).then(|| {
         let problem = text.warning(Code::YamlWord, what).hint(hint);
         problem.fix(Fix::quotes(text.text))
     })

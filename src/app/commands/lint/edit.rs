@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::super::source_map::{Marked, SourceMap};
 use customs_policy::problem::{Fix, FixChange, Place, Problem};
+use customs_policy::reader::YAML_WORDS;
 
 /// What becomes of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,13 +106,10 @@ fn in_quotes(value: &str, quote: Option<char>) -> Option<String> {
 
 /// Returns whether every YAML reader takes a value without quotes for this text.
 fn is_plain(value: &str) -> bool {
-    const WORDS: [&str; 10] = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none",
-    ];
     let is_letter = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     value.starts_with(|c: char| c.is_ascii_alphabetic())
         && value.chars().all(is_letter)
-        && !WORDS.contains(&value.to_ascii_lowercase().as_str())
+        && !YAML_WORDS.contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// Returns what removes an entry of a list: with the comma before it, or with its line.

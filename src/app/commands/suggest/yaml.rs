@@ -16,6 +16,7 @@ use customs_analysis::least_privilege::{
 };
 use customs_engine::time::UnixNanos;
 use customs_policy::printable;
+use customs_policy::reader::YAML_WORDS;
 
 /// The most lines of a comment that list what is left out.
 const MAX_LINES: usize = 50;
@@ -337,11 +338,6 @@ fn word(text: &str) -> String {
         false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
     }
 }
-
-/// Words that some YAML readers take for something else than text.
-const YAML_WORDS: [&str; 10] = [
-    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none",
-];
 
 fn total(uses: impl Iterator<Item = Uses>) -> Option<Uses> {
     uses.reduce(|one, other| Uses {
