@@ -4,6 +4,8 @@
 use std::iter::Peekable;
 use std::str::Lines;
 
+use crate::app::terminal;
+
 /// The folder of the page that the text is part of. Links are relative to it.
 const FOLDER: &str = "docs/reference/";
 
@@ -22,7 +24,9 @@ pub(super) fn plain(markdown: &str, width: usize) -> String {
         } else {
             let text = joined(line, &mut lines);
             let hang = if line.starts_with("- ") { 2 } else { 0 };
-            out.push_str(&wrapped(&without_links(&text), width, hang));
+            for line in terminal::wrap("", &without_links(&text), width, hang) {
+                out.push_str(&format!("{line}\n"));
+            }
         }
     }
     out
@@ -44,26 +48,6 @@ fn starts_block(line: &str) -> bool {
     ["|", "```", "- "]
         .iter()
         .any(|start| line.starts_with(start))
-}
-
-/// Breaks a text into lines between words. `hang` is the indentation of all lines but the first.
-fn wrapped(text: &str, width: usize, hang: usize) -> String {
-    let (mut out, mut column) = (String::new(), 0);
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column > hang && column + 1 + length > width {
-            out.push('\n');
-            out.push_str(&" ".repeat(hang));
-            column = hang;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out.push('\n');
-    out
 }
 
 /// Replaces each link by its text, followed by the page if it is another one.
